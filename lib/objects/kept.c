@@ -347,7 +347,8 @@ int mt_kept_update(struct mt_kept *k, const struct mt_object_table *t, int64_t w
 
 	for (uint32_t i = 0; i < t->n; i++)
 		if (t->rows[i].o->status != MT_OBJECT_IGNORED && *t->rows[i].o->name &&
-			!t->rows[i].double_ && !t->rows[i].o->outside && !is_secret(t->rows[i].o))
+			!t->rows[i].double_ && !t->rows[i].apart && !t->rows[i].o->outside &&
+			!is_secret(t->rows[i].o))
 			keep(&u, &t->rows[i]);
 	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL)
 		if (!one->mark || (!one->good && !one->text))

@@ -134,6 +134,13 @@ struct mt_object_row {
 	bool absent;  /* in no file, but a file that may contain the object could not be read */
 	bool moving;  /* absent, and only because its file or directory changed during the load */
 	bool double_; /* duplicate: an earlier row has the same identity */
+	/*
+	 * Refused because of an address or a host that the Node gives to another source. It is not
+	 * a version of the object of this identity, which has another row, or was in another
+	 * source's file.
+	 */
+	bool apart;
+	uint8_t rank; /* enum mt_owning, among objects of one identity */
 	/* Values before any compilation; mt_table_reset() restores them. */
 	struct mt_object *first_used;
 	enum mt_object_status first_status;

@@ -113,6 +113,22 @@ void mt_table_standings(struct mt_object_table *t, struct mt_model *m);
 /* owns.c: indexes what the Node gives to its sources. */
 void mt_table_own(struct mt_object_table *t, const struct mt_object *node);
 /*
+ * Ranks of objects of one identity, by addresses and hosts that the Node gives to sources. So no
+ * source displaces an object that may have some.
+ */
+enum mt_owning {
+	MT_OWNING_SOME, /* a usable object, which may have all of those that it has */
+	MT_OWNING_NONE,
+	/*
+	 * It may not have all of them; or it is unusable, and this is so for the last good version,
+	 * which is one of another source.
+	 */
+	MT_OWNING_OTHERS,
+};
+/* owns.c: *foreign: the last good version is another source's, which the object may not use. */
+enum mt_owning mt_object_owning(struct mt_object_table *t, const struct mt_source_reading *r,
+	struct mt_kept *kept, const struct mt_object *o, bool *foreign);
+/*
  * owns.c: true if the newest version, of a source with `namespaces`, has what another source owns.
  * Then its status and reason are set, and an error is in t->owns.
  */

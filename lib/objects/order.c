@@ -25,8 +25,11 @@ static int by_object(const void *a, const void *b)
 static int by_row(const void *a, const void *b)
 {
 	const struct mt_object_row *x = a, *y = b;
+	int c = strcmp(mt_object_key(x->o), mt_object_key(y->o));
 
-	return by_object(&x->o, &y->o);
+	if (!c)
+		c = (x->rank > y->rank) - (x->rank < y->rank);
+	return c ? c : by_object(&x->o, &y->o);
 }
 
 static int by_age(const void *a, const void *b)

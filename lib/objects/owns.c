@@ -17,7 +17,7 @@ struct claim {
 	const struct mt_object_table *t;
 	const struct mt_object *o;
 	uint32_t self; /* the source; MT_OWNED_NO_SOURCE: none of the Node */
-	/* the first entry of another source that it touches */
+	/* the first entry of another source that it overlaps */
 	const struct mt_owned_entry *e;
 	const char *text;
 	uint32_t line;
@@ -176,18 +176,59 @@ static const char *report(
 {
 	const struct mt_meta about = {
 		.origin = c->o->origin, .serial = of->serial, .ns = mt_object_owner(of)};
-	const struct mt_node_source *owner = &node_of(t)->sources[c->e->source];
+	const struct mt_node_source *owner;
 	static const char remedy[] = "write another one; an operator may write the object there or "
 				     "in a source without `namespaces`, or change `owns` of the "
 				     "Node";
 	char what[800];
 
+	if (!c->e) {
+		t->region.failed = true;
+		return NULL;
+	}
+	owner = &node_of(t)->sources[c->e->source];
 	snprintf(what, sizeof(what),
 		"%s%.128s belongs to the source of %.200s: the Node gives it %.128s at %.128s:%u",
 		last ? "its last good version is not used either: " : "", c->text,
 		owner->directory.s, c->e->text->s, t->node->origin.file, c->e->text->line);
 	mt_diag_object(&t->owns, MT_DIAG_ERROR, &about, c->line, c->path, remedy, "%s", what);
 	return mt_region_printf(&t->region, "%s: %s (%s)", c->path, what, remedy);
+}
+
+/*
+ * True if the last good version with the identity of an object is one of another source, and has
+ * what the object's source may not have.
+ */
+static bool is_foreign(struct mt_object_table *t, const struct mt_source_reading *r,
+	struct mt_kept *kept, const struct mt_object *o, uint32_t self)
+{
+	struct mt_kept_one *one = mt_strmap_get(&kept->all, mt_object_key(o));
+	struct claim c = {.t = t, .self = self};
+	uint32_t was;
+
+	if (!one || !one->file)
+		return false;
+	(void)source_of(t, one->file, &was);
+	c.o = was != self ? mt_kept_absent_good(one, r) : NULL;
+	return c.o && has_others(&c);
+}
+
+enum mt_owning mt_object_owning(struct mt_object_table *t, const struct mt_source_reading *r,
+	struct mt_kept *kept, const struct mt_object *o, bool *foreign)
+{
+	bool refused = o->status == MT_OBJECT_REFUSED;
+	struct claim c = {.t = t, .o = o};
+
+	*foreign = false;
+	if (!t->owned || o->is_node || o->status == MT_OBJECT_IGNORED)
+		return MT_OWNING_NONE;
+	(void)source_of(t, o->origin.file, &c.self);
+	if (o->only && (refused || has_others(&c))) {
+		*foreign = is_foreign(t, r, kept, o, c.self);
+		return refused && !*foreign ? MT_OWNING_NONE : MT_OWNING_OTHERS;
+	}
+	c.self = MT_OWNED_NO_SOURCE;
+	return !refused && has_others(&c) ? MT_OWNING_SOME : MT_OWNING_NONE;
 }
 
 bool mt_row_is_disowned(struct mt_object_table *t, struct mt_object_row *row)

@@ -36,7 +36,8 @@ static struct mt_object_row *add_row(struct mt_object_table *t, struct mt_object
 	if (t->n == t->cap && !grow(t))
 		return NULL;
 	row = &t->rows[t->n++];
-	*row = (struct mt_object_row){.o = o, .status = o->status, .why = o->why};
+	*row = (struct mt_object_row){
+		.o = o, .status = o->status, .why = o->why, .rank = MT_OWNING_NONE};
 	return row;
 }
 
@@ -65,11 +66,17 @@ static void add_origin(struct mt_object_table *t, struct mt_object_row *row, str
 
 /*
  * Adds a duplicate, which has the identity of row `first`. If objects of this kind may restrict
- * access, both are used and a call must pass both. Otherwise only `first` is used, which is the
- * older one, or among equally old ones the one whose hash sorts first.
+ * access, both are used and a call must pass both. Otherwise only `first` is used, which has an
+ * address or a host that the Node gives to a source, or is the older one; among equally old ones it
+ * has the hash that sorts first.
  */
-static void add_double(struct mt_object_table *t, struct mt_object_row *first, struct mt_object *o)
+static void add_double(struct mt_object_table *t, struct mt_object_row *first, struct mt_object *o,
+	enum mt_owning rank)
 {
+	const char *younger = rank == first->rank
+				      ? "%s:%u is the older one of this name"
+				      : "%s:%u of this name has an address or a host that the Node "
+					"gives to a source";
 	bool counts = o->may_restrict && o->status != MT_OBJECT_REFUSED;
 	struct mt_object_row *row;
 	uint32_t at = (uint32_t)(first - t->rows);
@@ -87,31 +94,82 @@ static void add_double(struct mt_object_table *t, struct mt_object_row *first, s
 	if (o->status != MT_OBJECT_REFUSED || o->illegible)
 		row->why = mt_region_printf(&t->region,
 			counts ? "also at %s:%u, with other content: a call must pass both"
-			       : "%s:%u is the older one of this name",
+			       : younger,
 			first->o->origin.file, first->o->origin.line);
 	if (counts)
 		row->used = o;
 	else
 		row->status = MT_OBJECT_REFUSED;
 	row->double_ = true;
+	row->rank = (uint8_t)rank;
 }
 
-static void add_objects(struct mt_object_table *t)
+/* The objects of one identity, which may be of several sources. */
+struct identity {
+	struct mt_object_table *t;
+	struct mt_object **v;
+	uint32_t n;
+	uint32_t first; /* its first row */
+	const struct mt_source_reading *r;
+	struct mt_kept *kept;
+};
+
+/*
+ * Adds an object. One with an address or a host that the Node gives to another source is not a
+ * duplicate: it is refused, whatever its content and its date are.
+ */
+static void add_object(struct identity *x, struct mt_object *o, enum mt_owning rank, bool foreign)
 {
-	uint32_t first = 0;
+	struct mt_object_table *t = x->t;
+	struct mt_object_row *row;
+
+	if (rank != MT_OWNING_OTHERS && t->n > x->first) {
+		add_double(t, &t->rows[x->first], o, rank);
+		return;
+	}
+	row = add_row(t, o);
+	if (!row)
+		return;
+	row->rank = (uint8_t)rank;
+	row->apart = rank == MT_OWNING_OTHERS && (foreign || t->n - 1 > x->first);
+}
+
+static void add_identity(struct identity *x)
+{
+	enum mt_owning rank;
+	bool foreign;
+
+	if (!is_named(x->v[0])) {
+		(void)add_row(x->t, x->v[0]);
+		return;
+	}
+	if (x->n == 1) {
+		rank = mt_object_owning(x->t, x->r, x->kept, x->v[0], &foreign);
+		add_object(x, x->v[0], rank, foreign);
+		return;
+	}
+	for (int want = MT_OWNING_SOME; want <= MT_OWNING_OTHERS; want++)
+		for (uint32_t i = 0; i < x->n; i++) {
+			rank = mt_object_owning(x->t, x->r, x->kept, x->v[i], &foreign);
+			if ((int)rank == want)
+				add_object(x, x->v[i], rank, foreign);
+		}
+}
+
+static void add_objects(
+	struct mt_object_table *t, const struct mt_source_reading *r, struct mt_kept *kept)
+{
+	struct identity x = {.t = t, .r = r, .kept = kept};
+	uint32_t n = t->objects.n;
 
 	mt_order_objects(t);
-	for (uint32_t i = 0; i < t->objects.n; i++) {
-		struct mt_object *o = t->objects.v[i];
-		bool twice = t->n && is_named(o) && is_named(t->rows[first].o) &&
-			     same_identity(t->rows[first].o, o);
-
-		if (twice) {
-			add_double(t, &t->rows[first], o);
-			continue;
-		}
-		first = t->n;
-		(void)add_row(t, o);
+	for (uint32_t i = 0; i < n; i += x.n) {
+		x.v = t->objects.v + i;
+		x.first = t->n;
+		for (x.n = 1; i + x.n < n && is_named(x.v[0]) && is_named(x.v[x.n]) &&
+			      same_identity(x.v[0], x.v[x.n]);)
+			x.n++;
+		add_identity(&x);
 	}
 }
 
@@ -146,7 +204,7 @@ static void choose(
 
 		if (row->o->status == MT_OBJECT_IGNORED || row->double_)
 			continue;
-		row->good = good_of(t, row, kept);
+		row->good = row->apart ? NULL : good_of(t, row, kept);
 		if (mt_good_is_disowned(t, r, row, &ignored))
 			row->good = NULL;
 		if (row->o->status != MT_OBJECT_REFUSED && !mt_row_is_disowned(t, row)) {
@@ -221,7 +279,7 @@ static void add_absent(
 	if (!r->n_partial)
 		return;
 	for (uint32_t i = 0; i < n; i++)
-		if (!t->rows[i].o->outside)
+		if (!t->rows[i].o->outside && !t->rows[i].apart)
 			mt_strmap_put(&s.here, mt_object_key(t->rows[i].o), t, NULL);
 	while ((one = mt_strmap_next(&kept->all, &pos, NULL)) != NULL)
 		if (is_absent(&s, one->key, one->file))
@@ -328,7 +386,7 @@ struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept
 	r->objects = (struct mt_objects){0};
 	keep_partial(t, r);
 	mt_table_own(t, node);
-	add_objects(t);
+	add_objects(t, r, kept);
 	choose(t, r, kept);
 	check_nodes(t, node);
 	add_absent(t, r, kept);

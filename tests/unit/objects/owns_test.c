@@ -15,7 +15,9 @@
 	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24, '2001:db8::1/64'], "    \
 	"side: workloads}]\n  sources:\n"                                                          \
 	"  - {directory: shop, namespaces: [shop]" owns "}\n" sources
-#define TEAM  "  - {directory: a, namespaces: [a, com]}\n"
+#define TEAM "  - {directory: a, namespaces: [a, com]}\n"
+/* Its authors may write objects of the owner's namespace. */
+#define BOTH  "  - {directory: a, namespaces: [a, com, shop]}\n"
 #define OPS   "  - {directory: ops}\n"
 #define WHOLE NODE(OWNS, TEAM OPS)
 
@@ -136,31 +138,36 @@ static const struct {
 	{GATEWAY("240.240.3.1"), "Gateway", "g", NULL},
 };
 
+/* Loads what is written, also after a restart. */
+static void is_refused(
+	const char *node, const char *text, const char *kind, const char *name, const char *error)
+{
+	struct scene sc;
+
+	begin(&sc, node);
+	scene_write(&sc, "a/x.yaml", text);
+	for (int load = 0; load < 2; load++) {
+		bool refused;
+
+		scene_serve(&sc);
+		refused = strcmp(scene_status(&sc, kind, name), "refused") == 0;
+		if (refused != (error != NULL))
+			printf("\n  %s", text);
+		CU_ASSERT_EQUAL(refused, error != NULL);
+		CU_ASSERT_EQUAL(mt_table_has_trouble(sc.t), refused);
+		if (error)
+			CU_ASSERT_TRUE(scene_has(&sc, "a/x.yaml:", error));
+		victims_are_served(&sc);
+		scene_restart(&sc);
+	}
+	CU_ASSERT_EQUAL(mt_kept_count(sc.kept), error ? 2 : 3);
+	scene_end(&sc);
+}
+
 static void what_is_refused(void)
 {
-	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
-		struct scene sc;
-
-		begin(&sc, WHOLE);
-		scene_write(&sc, "a/x.yaml", rows[i].text);
-		for (int load = 0; load < 2; load++) {
-			bool refused;
-
-			scene_serve(&sc);
-			refused = strcmp(scene_status(&sc, rows[i].kind, rows[i].name),
-					  "refused") == 0;
-			if (refused != (rows[i].error != NULL))
-				printf("\n  %s", rows[i].text);
-			CU_ASSERT_EQUAL(refused, rows[i].error != NULL);
-			CU_ASSERT_EQUAL(mt_table_has_trouble(sc.t), refused);
-			if (rows[i].error)
-				CU_ASSERT_TRUE(scene_has(&sc, "a/x.yaml:", rows[i].error));
-			victims_are_served(&sc);
-			scene_restart(&sc);
-		}
-		CU_ASSERT_EQUAL(mt_kept_count(sc.kept), rows[i].error ? 2 : 3);
-		scene_end(&sc);
-	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		is_refused(WHOLE, rows[i].text, rows[i].kind, rows[i].name, rows[i].error);
 }
 
 /* The error names the owner's directory, the line of the Node and the remedies. */
@@ -220,6 +227,151 @@ static void owner_without_namespaces(void)
 	scene_load_node(&sc);
 	IS_STATUS(&sc, "WorkloadEntry", "buyer", "in-force");
 	scene_end(&sc);
+}
+
+/* ---- copies ---------------------------------------------------------------------------------- */
+
+#define COPY(hosts, year) AT_HOST("one", "shop", hosts, "240.240.2.1", "198.51.100.66", year)
+#define BUYER_OF(year)                                                                             \
+	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: buyer, "        \
+	"namespace: shop, creationTimestamp: \"" year "-01-01T00:00:00Z\"}\n"                      \
+	"spec: {address: 192.0.2.5, serviceAccount: other}\n"
+
+/* What authors of another source write about an object of its namespace. */
+static const struct {
+	const char *text;
+	bool disowned;
+} copies[] = {
+	{ONE "---\n" BUYER, true}, /* equal: of the first file, otherwise */
+	{COPY("one.corp", "2010") "---\n" BUYER_OF("2010"), true},
+	{COPY("one.corp", "2030") "---\n" BUYER_OF("2030"), true},
+	/* Older ones without anything of others, which the identity alone would displace. */
+	{AT_HOST("one", "shop", "s.a", "240.240.9.9", "198.51.100.66", "2010"), false},
+	{AT_ADDRESS("buyer", "shop", "{address: 192.0.2.9}"), false},
+	/* With mistakes. */
+	{ISTIO("ServiceEntry", "one", "shop") "  hosts: [", false},
+	{AT_ADDRESS("buyer", "shop", "{address: 192.0.2.9, weight: -1}"), false},
+};
+
+static const char *const holders[] = {"shop", "ops"};
+
+/* The victims, written by the owner or an operator. */
+static void write_victims(struct scene *sc, const char *dir)
+{
+	char name[32];
+
+	if (strcmp(dir, "shop") == 0)
+		return;
+	scene_write(sc, "shop/one.yaml", NULL);
+	scene_write(sc, "shop/w.yaml", NULL);
+	snprintf(name, sizeof(name), "%s/one.yaml", dir);
+	scene_write(sc, name, ONE);
+	snprintf(name, sizeof(name), "%s/w.yaml", dir);
+	scene_write(sc, name, BUYER);
+}
+
+static void are_served(const struct scene *sc)
+{
+	IS_PRINCIPAL(sc, "192.0.2.5", "cluster.local/ns/shop/sa/buyer");
+	LEADS_TO(sc, "one.corp", "198.51.100.11");
+}
+
+/* No copy displaces an object that may have what it has, before or after it, over restarts. */
+static void copies_in_another_source(void)
+{
+	for (size_t i = 0; i < 4 * MT_ARRAY_LEN(copies); i++) {
+		const char *dir = holders[i % 2];
+		bool first = i / 2 % 2;
+		struct scene sc;
+
+		begin(&sc, NODE(OWNS, BOTH OPS));
+		write_victims(&sc, dir);
+		if (!first)
+			scene_serve(&sc);
+		scene_write(&sc, "a/x.yaml", copies[i / 4].text);
+		for (int load = 0; load < 3; load++) {
+			scene_serve(&sc);
+			are_served(&sc);
+			CU_ASSERT_TRUE(mt_table_has_trouble(sc.t));
+			if (copies[i / 4].disowned) {
+				victims_are_served(&sc);
+				CU_ASSERT(scene_has(&sc, "a/x.yaml:", "spec.hosts[0]: one.corp"));
+				CU_ASSERT(scene_has(&sc, "a/x.yaml:", "spec.address: 192.0.2.5"));
+				CU_ASSERT_EQUAL(
+					scene_row(&sc, "ServiceEntry", "one")->n_origins, 0);
+			}
+			if (load)
+				scene_restart(&sc);
+		}
+		scene_end(&sc);
+	}
+}
+
+/* While the victim's file cannot be read, its last good version stays, whatever copy there is. */
+static void copies_while_a_file_is_unreadable(void)
+{
+	for (size_t i = 0; i < 4 * MT_ARRAY_LEN(copies); i++) {
+		const char *dir = holders[i % 2];
+		char name[32];
+		struct scene sc;
+
+		if (!copies[i / 4].disowned)
+			continue;
+		begin(&sc, NODE(OWNS, BOTH OPS));
+		write_victims(&sc, dir);
+		scene_serve(&sc);
+		scene_write(&sc, "a/x.yaml", copies[i / 4].text);
+		snprintf(name, sizeof(name), "%s/one.yaml", dir);
+		scene_write(&sc, name, "}{\n");
+		snprintf(name, sizeof(name), "%s/w.yaml", dir);
+		scene_write(&sc, name, "\xff\xfe\xff");
+		for (int load = 0; load < 3; load++) {
+			if (i / 2 % 2)
+				scene_restart(&sc);
+			scene_serve(&sc);
+			are_served(&sc);
+		}
+		/* It is gone at last, and the copy does not follow it. */
+		snprintf(name, sizeof(name), "%s/one.yaml", dir);
+		scene_write(&sc, name, NULL);
+		snprintf(name, sizeof(name), "%s/w.yaml", dir);
+		scene_write(&sc, name, NULL);
+		scene_serve(&sc);
+		IS_PRINCIPAL(&sc, "192.0.2.5", "");
+		LEADS_TO(&sc, "one.corp", "-");
+		CU_ASSERT_EQUAL(mt_kept_count(sc.kept), 0);
+		scene_end(&sc);
+	}
+}
+
+/* A mistake in both of them: the last good version is not the copy's. */
+static void mistakes_in_both(void)
+{
+	static const char broken[] = ISTIO("ServiceEntry", "one", "shop") "  hosts: [";
+	static const char older[] =
+		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: one, "
+		"namespace: shop, creationTimestamp: \"2010-01-01T00:00:00Z\"}\nspec:\n"
+		"  hosts: [x.y]\n  ports: [{number: -1}]\n";
+
+	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(holders); i++) {
+		const char *dir = holders[i / 2];
+		char name[32];
+		struct scene sc;
+
+		begin(&sc, NODE(OWNS, BOTH OPS));
+		write_victims(&sc, dir);
+		scene_serve(&sc);
+		snprintf(name, sizeof(name), "%s/one.yaml", dir);
+		scene_write(&sc, name, i % 2 ? broken : older);
+		scene_write(&sc, "a/x.yaml", i % 2 ? older : broken);
+		for (int load = 0; load < 2; load++) {
+			scene_serve(&sc);
+			are_served(&sc);
+			IS_STATUS(&sc, "ServiceEntry", "one", "last-good");
+			scene_restart(&sc);
+		}
+		scene_end(&sc);
+	}
 }
 
 /* ---- history --------------------------------------------------------------------------------- */
@@ -497,6 +649,9 @@ const struct mt_test owns_tests[] = {
 	{"what_is_told", what_is_told},
 	{"who_may_have_it", who_may_have_it},
 	{"owner_without_namespaces", owner_without_namespaces},
+	{"copies_in_another_source", copies_in_another_source},
+	{"copies_while_a_file_is_unreadable", copies_while_a_file_is_unreadable},
+	{"mistakes_in_both", mistakes_in_both},
 	{"through_a_gap", through_a_gap},
 	{"a_parked_workload", a_parked_workload},
 	{"a_parked_service", a_parked_service},
