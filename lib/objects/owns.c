@@ -2,15 +2,20 @@
 /*
  * Refuses objects with addresses or hosts that the Node gives to another source
  * (spec.sources[].owns), whatever was applied before. Objects of sources without `namespaces` may
- * have them all. Endpoints, routes and rules of other objects may name them: they only lead calls
- * of clients there.
+ * have them all. Routes for such a host are refused, too, if clients of other namespaces than the
+ * source's follow them: they could lead these clients elsewhere. Endpoints, destinations and rules
+ * of other objects may name them: they only lead calls of clients there.
  */
+#include "mt_gateway_api_priv.h"
 #include "mt_objects_priv.h"
 
+#include "mt_meant.h"
 #include "mt_owned.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define CLAIM_PATH 80 /* "spec.gateways[N].match[N].sniHosts[N]" with any numbers */
 
 /* One version of an object, as one of a source. */
 struct claim {
@@ -19,9 +24,9 @@ struct claim {
 	uint32_t self; /* the source; MT_OWNED_NO_SOURCE: none of the Node */
 	/* the first entry of another source that it overlaps */
 	const struct mt_owned_entry *e;
-	const char *text;
+	const char *text, *remedy;
 	uint32_t line;
-	char path[48];
+	char path[CLAIM_PATH];
 };
 
 static const struct mt_node *node_of(const struct mt_object_table *t)
@@ -71,7 +76,7 @@ static bool has_network(struct claim *c, const struct mt_text *t, const char *pa
 
 static bool has_networks(struct claim *c, const struct mt_text *v, uint32_t n, const char *field)
 {
-	char path[48];
+	char path[CLAIM_PATH];
 
 	for (uint32_t i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s[%u]", field, i);
@@ -89,7 +94,7 @@ static bool has_host(
 
 static bool service_entry(struct claim *c, const struct mt_service_entry *se)
 {
-	char path[48];
+	char path[CLAIM_PATH];
 
 	for (uint32_t i = 0; i < se->n_hosts; i++) {
 		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
@@ -116,7 +121,7 @@ static bool service(struct claim *c, const struct mt_kube_service *s)
 
 static bool gateway(struct claim *c, const struct mt_gateway *g)
 {
-	char path[48];
+	char path[CLAIM_PATH];
 
 	for (uint32_t i = 0; i < g->n_servers; i++) {
 		const struct mt_gateway_server *s = &g->servers[i];
@@ -128,12 +133,155 @@ static bool gateway(struct claim *c, const struct mt_gateway *g)
 	return false;
 }
 
+/* ---- routes ---------------------------------------------------------------------------------- */
+
+/* True for a namespace of the object's source. */
+static bool is_own(const struct claim *c, const char *ns, size_t len)
+{
+	const struct mt_node *n = node_of(c->t);
+	const struct mt_node_source *s =
+		c->self == MT_OWNED_NO_SOURCE ? NULL : &n->sources[c->self];
+
+	for (uint32_t i = 0; s && i < s->n_namespaces; i++)
+		if (strlen(s->namespaces[i].s) == len && memcmp(s->namespaces[i].s, ns, len) == 0)
+			return true;
+	return strlen(c->o->ns) == len && memcmp(c->o->ns, ns, len) == 0;
+}
+
+/*
+ * True if clients of other namespaces see the object. The default of a MeshConfig does not count,
+ * so that the Node alone decides.
+ */
+static bool is_for_others(const struct claim *c, const struct mt_exports *to)
+{
+	for (uint32_t i = 0; i < to->n; i++) {
+		const char *ns = to->v[i].s;
+
+		if (strcmp(ns, ".") != 0 && strcmp(ns, "~") != 0 && !is_own(c, ns, strlen(ns)))
+			return true;
+	}
+	return to->n == 0;
+}
+
+/* True for the name of a Gateway of another namespace. */
+static bool is_gateway_of_others(const struct claim *c, const char *name)
+{
+	const char *slash = strchr(name, '/');
+
+	return slash && !is_own(c, name, (size_t)(slash - name));
+}
+
+/* The routes of a VirtualService or a MetaRouter. */
+struct routes {
+	const struct mt_text *hosts, *gateways;
+	uint32_t n_hosts, n_gateways;
+	const struct mt_exports *to;
+	bool mesh; /* for clients of the hosts' own addresses */
+	const struct mt_rule_list *lists;
+	uint32_t n_lists;
+};
+
+/* Server names of TLS, which need not be among the hosts. */
+static bool server_names(struct claim *c, const struct mt_rule_list *l, uint32_t at)
+{
+	const struct mt_rule *r = &l->rules[at];
+	char path[CLAIM_PATH];
+
+	for (uint32_t i = 0; i < r->n_matches; i++)
+		for (uint32_t k = 0; k < r->matches[i].n_sni; k++) {
+			const struct mt_text *name = &r->matches[i].sni[k];
+
+			snprintf(path, sizeof(path), "spec.%.8s[%u].match[%u].sniHosts[%u]",
+				l->name, at, i, k);
+			if (has_host(c, name->s, name->s, name->line, path))
+				return true;
+		}
+	return false;
+}
+
+static bool routes(struct claim *c, const struct routes *r)
+{
+	const char *domain = mt_node_domain(node_of(c->t));
+	bool mesh = r->mesh, others = false;
+	char path[CLAIM_PATH], full[MT_MEANT_HOST];
+
+	for (uint32_t i = 0; i < r->n_gateways; i++) {
+		mesh |= strcmp(r->gateways[i].s, "mesh") == 0;
+		others |= is_gateway_of_others(c, r->gateways[i].s);
+	}
+	if (!others && !(mesh && is_for_others(c, r->to)))
+		return false;
+	c->remedy = others ? "name only Gateways of its own namespaces"
+			   : "for clients of its own namespace alone write exportTo: [.]";
+	for (uint32_t i = 0; i < r->n_hosts; i++) {
+		const char *host = r->hosts[i].s;
+
+		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
+		if (has_host(c, host, host, r->hosts[i].line, path))
+			return true;
+		/* A name without a dot is one of the object's namespace. */
+		if (host && !strchr(host, '.') &&
+			mt_long_name(host, c->o->ns, domain, full, sizeof(full)) &&
+			has_host(c, full, host, r->hosts[i].line, path))
+			return true;
+	}
+	for (uint32_t i = 0; others && i < r->n_lists; i++)
+		for (uint32_t k = 0; k < r->lists[i].n_rules; k++)
+			if (server_names(c, &r->lists[i], k))
+				return true;
+	return false;
+}
+
+static bool virtual_service(struct claim *c, const struct mt_virtual_service *vs)
+{
+	const struct routes r = {vs->hosts, vs->gateways, vs->n_hosts, vs->n_gateways,
+		&vs->export_to, vs->n_gateways == 0, vs->lists, vs->n_lists};
+
+	return routes(c, &r);
+}
+
+static bool meta_router(struct claim *c, const struct mt_meta_router *mr)
+{
+	const struct routes r = {mr->hosts, mr->gateways, mr->n_hosts, mr->n_gateways,
+		&mr->export_to, true, NULL, 0};
+
+	return routes(c, &r);
+}
+
+/*
+ * A TCPRoute or TLSRoute. One that has a Service of another namespace as its parent is for clients
+ * of its own namespace. A Gateway admits routes to its listeners itself (`allowedRoutes`).
+ */
+static bool gateway_api_route(struct claim *c, const struct mt_gwapi_route *g)
+{
+	const char *domain = mt_node_domain(node_of(c->t));
+	struct mt_region r;
+	bool has = false;
+	char path[CLAIM_PATH];
+
+	mt_region_init(&r, 0);
+	for (uint32_t i = 0; i < g->n_parents && !has; i++) {
+		const struct mt_gwapi_ref *p = &g->parents[i];
+
+		if (!mt_gwapi_is_service(p, false) || !p->name.s ||
+			(p->ns.s && strcmp(p->ns.s, g->meta.ns) != 0))
+			continue;
+		snprintf(path, sizeof(path), "spec.parentRefs[%u]", i);
+		has = has_host(c, mt_service_host(&r, p->name.s, g->meta.ns, domain), p->name.s,
+			p->name.line, path);
+	}
+	has |= r.failed;
+	mt_region_fini(&r);
+	return has;
+}
+
 /* True if the version has what another source owns. */
 static bool has_others(struct claim *c)
 {
 	const struct mt_model *part = c->o->part;
 	bool has = false;
 
+	c->remedy = "write another one";
 	for (uint32_t i = 0; i < part->workload_entries.n && !has; i++) {
 		const struct mt_workload *w =
 			&((const struct mt_workload_entry *)part->workload_entries.v[i])->w;
@@ -147,6 +295,12 @@ static bool has_others(struct claim *c)
 		has = service(c, part->services.v[i]);
 	for (uint32_t i = 0; i < part->gateways.n && !has; i++)
 		has = gateway(c, part->gateways.v[i]);
+	for (uint32_t i = 0; i < part->virtual_services.n && !has; i++)
+		has = virtual_service(c, part->virtual_services.v[i]);
+	for (uint32_t i = 0; i < part->meta_routers.n && !has; i++)
+		has = meta_router(c, part->meta_routers.v[i]);
+	for (uint32_t i = 0; i < part->gwapi_routes.n && !has; i++)
+		has = gateway_api_route(c, part->gwapi_routes.v[i]);
 	return has;
 }
 
@@ -177,16 +331,17 @@ static const char *report(
 	const struct mt_meta about = {
 		.origin = c->o->origin, .serial = of->serial, .ns = mt_object_owner(of)};
 	const struct mt_node_source *owner;
-	static const char remedy[] = "write another one; an operator may write the object there or "
-				     "in a source without `namespaces`, or change `owns` of the "
-				     "Node";
-	char what[800];
+	char what[800], remedy[256];
 
 	if (!c->e) {
 		t->region.failed = true;
 		return NULL;
 	}
 	owner = &node_of(t)->sources[c->e->source];
+	snprintf(remedy, sizeof(remedy),
+		"%s; an operator may write the object there or in a source without `namespaces`, "
+		"or change `owns` of the Node",
+		c->remedy);
 	snprintf(what, sizeof(what),
 		"%s%.128s belongs to the source of %.200s: the Node gives it %.128s at %.128s:%u",
 		last ? "its last good version is not used either: " : "", c->text,

@@ -43,6 +43,28 @@
 	"  servers: [{port: {number: 90, name: tcp, protocol: TCP}, hosts: ['*'], bind: " bind     \
 	"}]\n"
 
+#define ROUTES(kind, hosts, more)                                                                  \
+	ISTIO(kind, "v", "a")                                                                      \
+	"  hosts: [" hosts "]\n" more
+#define SERVED(hosts, more)                                                                        \
+	ROUTES("VirtualService", hosts,                                                            \
+		more "  dubbo: [{route: [{destination: {host: evil.a}}]}]\n")
+#define ROUTER(host, more)                                                                         \
+	"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"                          \
+	"metadata: {name: v, namespace: a}\nspec:\n  hosts: [" host "]\n" more                     \
+	"  routes: [{name: all, route: [{destination: {host: evil.a}}]}]\n"
+#define TO(list)   "  exportTo: [" list "]\n"
+#define FROM(list) "  gateways: [" list "]\n"
+#define TLS_ROUTES(names, more)                                                                    \
+	ROUTES("VirtualService", "two.corp",                                                       \
+		more "  tls: [{match: [{sniHosts: [two.corp]}, {sniHosts: [" names                 \
+		     "]}], route: [{destination: {host: evil.a}}]}]\n")
+#define TCP_ROUTE(ns, parent)                                                                      \
+	"apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: TCPRoute\n"                         \
+	"metadata: {name: r, namespace: " ns "}\nspec:\n"                                          \
+	"  parentRefs: [{group: '', kind: Service, " parent "port: 80}]\n"                         \
+	"  rules: [{backendRefs: [{name: evil, port: 80}]}]\n"
+
 static void begin(struct scene *sc, const char *node)
 {
 	char cmd[160];
@@ -136,6 +158,44 @@ static const struct {
 	{GATEWAY("240.240.2.1"), "Gateway", "g",
 		":5: error: spec.servers[0].bind: 240.240.2.1 belongs"},
 	{GATEWAY("240.240.3.1"), "Gateway", "g", NULL},
+	/* Routes that clients of other namespaces follow. */
+	{SERVED("one.corp", ""), "VirtualService", "v",
+		":5: error: spec.hosts[0]: one.corp belongs to the source of "},
+	{SERVED("two.corp, x.one.corp", TO("'*'")), "VirtualService", "v",
+		":5: error: spec.hosts[1]: x.one.corp belongs"},
+	{SERVED("one.corp", TO("., shop")), "VirtualService", "v",
+		"(for clients of its own namespace alone write exportTo: [.]; an operator may "},
+	{SERVED("'*'", ""), "VirtualService", "v", "spec.hosts[0]: * belongs"},
+	{SERVED("one.corp.svc.cluster.local", ""), "VirtualService", "v", "it one.corp at "},
+	{SERVED("two.corp", ""), "VirtualService", "v", NULL},
+	{SERVED("one.corp, '*'", TO(".")), "VirtualService", "v", NULL},
+	{SERVED("one.corp", TO("., com, '~'")), "VirtualService", "v", NULL},
+	{SERVED("one.corp", FROM("g, a/g, com/g")), "VirtualService", "v", NULL},
+	{SERVED("one.corp", FROM("g, mesh")), "VirtualService", "v", "spec.hosts[0]: one.corp"},
+	{SERVED("one.corp", FROM("g, mesh") TO(".")), "VirtualService", "v", NULL},
+	{SERVED("one.corp", FROM("g, shop/g") TO(".")), "VirtualService", "v",
+		"(name only Gateways of its own namespaces; an operator may "},
+	{TLS_ROUTES("one.corp", FROM("g")), "VirtualService", "v", NULL},
+	{TLS_ROUTES("three.corp, one.corp", FROM("g, shop/g")), "VirtualService", "v",
+		"spec.tls[0].match[1].sniHosts[1]: one.corp belongs"},
+	{ROUTER("one.corp", ""), "MetaRouter", "v", ":5: error: spec.hosts[0]: one.corp belongs"},
+	{ROUTER("one.corp", TO(".")), "MetaRouter", "v", NULL},
+	{ROUTER("one.corp", FROM("a/g") TO(".")), "MetaRouter", "v", NULL},
+	{ROUTER("one.corp", FROM("a/g")), "MetaRouter", "v", "spec.hosts[0]: one.corp belongs"},
+	{ROUTER("one.corp", FROM("shop/g") TO(".")), "MetaRouter", "v", "spec.hosts[0]: one.corp"},
+	{TCP_ROUTE("a", "namespace: shop, name: pay, "), "TCPRoute", "r", NULL},
+};
+
+static const struct {
+	const char *text, *kind, *name, *error;
+} of_one_namespace[] = {
+	/* Names without a dot, and Services, of the owner's namespace. */
+	{ISTIO("VirtualService", "v", "shop") "  hosts: [pay]\n  dubbo: [{route: [{destination: "
+					      "{host: evil.a}}]}]\n",
+		"VirtualService", "v", ":5: error: spec.hosts[0]: pay belongs"},
+	{TCP_ROUTE("shop", "name: pay, "), "TCPRoute", "r",
+		":5: error: spec.parentRefs[0]: pay belongs"},
+	{TCP_ROUTE("shop", "name: other, "), "TCPRoute", "r", NULL},
 };
 
 /* Loads what is written, also after a restart. */
@@ -168,6 +228,9 @@ static void what_is_refused(void)
 {
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
 		is_refused(WHOLE, rows[i].text, rows[i].kind, rows[i].name, rows[i].error);
+	for (size_t i = 0; i < MT_ARRAY_LEN(of_one_namespace); i++)
+		is_refused(NODE(OWNS, BOTH OPS), of_one_namespace[i].text, of_one_namespace[i].kind,
+			of_one_namespace[i].name, of_one_namespace[i].error);
 }
 
 /* The error names the owner's directory, the line of the Node and the remedies. */
