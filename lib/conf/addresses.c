@@ -273,7 +273,7 @@ static bool keeps(struct instances *in, const struct mt_meta *meta, const struct
 
 	if (meta->serial == by->se->meta.serial || mt_b_is_wrong(in->b, meta))
 		return false;
-	/* The Node gives it to the service's source. */
+	/* Only the owner, and sources without `namespaces`, can serve it. */
 	if (mt_owned_is_address(in->b->model->owned, a))
 		return false;
 	service = mt_b_claim(in->b, place, &by->se->meta);

@@ -285,9 +285,9 @@ struct mt_host *mt_b_host(const struct mt_build *b, const char *host, const char
 bool mt_b_means_long(
 	const struct mt_build *b, const char *word, const char *ns, char full[MT_MEANT_HOST]);
 /*
- * True if, besides, the word cannot be a name as it is written, which no service need have: the
- * host is of namespace `ns`, or of a source without `namespaces`. A service in a source with
- * namespace "com" would otherwise take the name example.com from all others.
+ * True if it means a host by its long name only: that host is of namespace `ns`, or of a source
+ * without `namespaces`. Where a name need not be a service's, any other word also counts as it is
+ * written, so that a service of namespace "com" does not take the name example.com from all others.
  */
 bool mt_b_means_only_long(const struct mt_build *b, const char *word, const char *ns);
 /* "did you mean X?" over all hosts, in b->tmp; or what else to do. */
