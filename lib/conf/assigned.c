@@ -253,6 +253,16 @@ static void keep_address(struct mt_build *b, struct mt_host *h)
 		add_address(b, h, &a);
 }
 
+/* True if the Node gives some of the addresses that are assigned to sources. */
+static bool some_are_owned(const struct mt_build *b)
+{
+	struct mt_addr net;
+	uint8_t prefix;
+
+	return b->model->owned && mt_prefix_parse("240.240.0.0/16", &net, &prefix) == 0 &&
+	       mt_owned_address(b->model->owned, &net, prefix, MT_OWNED_NO_SOURCE);
+}
+
 static void give_address(struct mt_build *b, struct mt_host *h)
 {
 	struct mt_addr a;
@@ -262,7 +272,11 @@ static void give_address(struct mt_build *b, struct mt_host *h)
 		add_address(b, h, &a);
 	else
 		mt_b_error(b, &h->se->meta, h->se->hosts[0].line, "spec.hosts[0]",
-			"write spec.addresses", "no address is left in 240.240.0.0/16");
+			some_are_owned(b)
+				? "write spec.addresses, or give less of it to sources by "
+				  "`owns` of the Node"
+				: "write spec.addresses",
+			"no address is left in 240.240.0.0/16");
 }
 
 void mt_b_addresses(struct mt_build *b)

@@ -56,23 +56,43 @@ static void check_hosts(struct mt_fctx *c, struct mt_node_owns *o)
 	}
 }
 
+/* Hosts without an address are assigned none that a source owns. */
+static bool has_all_assigned(const struct mt_node_addr *a)
+{
+	struct mt_addr net;
+	uint8_t prefix;
+
+	return mt_prefix_parse("240.240.0.0/16", &net, &prefix) == 0 && mt_addr_is4(&a->addr) &&
+	       a->prefix <= prefix && mt_prefix_contains(&a->addr, a->prefix, &net);
+}
+
 /* As check_hosts(). */
 static void check_addresses(struct mt_fctx *c, struct mt_node_owns *o)
 {
 	for (uint32_t i = 0; i < o->n_addresses; i++) {
 		struct mt_node_addr *a = &o->addresses[i];
+		bool unclear = a->text.s && mt_owned_has_host_bits(&a->addr, a->prefix);
 		uint32_t mark;
 
-		if (!a->text.s || !mt_owned_has_host_bits(&a->addr, a->prefix))
+		if (!a->text.s || !(unclear || has_all_assigned(a)))
 			continue;
 		mark = mt_path_push(c, "addresses");
 		(void)mt_path_push_index(c, i);
-		mt_f_error(c, a->text.line, "write the network's first address, or no prefix",
-			"%.64s is an address in a network, so it is not clear which of both is "
-			"meant",
-			a->text.s);
+		if (unclear)
+			mt_f_error(c, a->text.line,
+				"write the network's first address, or no prefix",
+				"%.64s is an address in a network, so it is not clear which of "
+				"both is meant",
+				a->text.s);
+		else
+			mt_f_warn(c, a->text.line, "give the source a part of 240.240.0.0/16",
+				"%.64s has all addresses of 240.240.0.0/16: services of all "
+				"sources "
+				"need `addresses`, because none is left to be assigned",
+				a->text.s);
 		mt_path_pop(c, mark);
-		a->text.s = NULL;
+		if (unclear)
+			a->text.s = NULL;
 	}
 }
 

@@ -689,6 +689,20 @@ static void assigned_addresses(void)
 	scene_end(&sc);
 }
 
+static void no_address_left(void)
+{
+	struct scene sc;
+
+	begin(&sc, NODE(", owns: {addresses: [240.240.0.0/16]}", TEAM OPS));
+	scene_write(&sc, "a/x.yaml", UNADDRESSED);
+	scene_load_node(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "u", "refused");
+	CU_ASSERT(scene_has(&sc, "a/x.yaml",
+		"no address is left in 240.240.0.0/16 (write spec.addresses, or give less of it to "
+		"sources by `owns` of the Node)"));
+	scene_end(&sc);
+}
+
 /* An endpoint at the address of a service keeps nothing from the owner. */
 static void endpoints_at_the_address(void)
 {
@@ -723,6 +737,7 @@ const struct mt_test owns_tests[] = {
 	{"a_source_that_is_gone", a_source_that_is_gone},
 	{"the_owners_directory", the_owners_directory},
 	{"assigned_addresses", assigned_addresses},
+	{"no_address_left", no_address_left},
 	{"endpoints_at_the_address", endpoints_at_the_address},
 	{0},
 };

@@ -127,9 +127,35 @@ static void test_good(void)
 	}
 }
 
+static void test_no_address_left(void)
+{
+	static const struct {
+		const char *text;
+		bool warns;
+	} rows[] = {
+		{SHOP("{addresses: [240.240.0.0/16]}"), true},
+		{SHOP("{addresses: [192.0.2.1, 240.0.0.0/4]}"), true},
+		{SHOP("{addresses: [0.0.0.0/0]}"), true},
+		{SHOP("{addresses: [240.240.0.0/17, 240.240.128.0/18]}"), false},
+		{SHOP("{addresses: ['::/0', 240.241.0.0/16]}"), false},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct loaded l = load_text(rows[i].text);
+
+		CU_ASSERT_EQUAL(l.diags.errors, 0);
+		CU_ASSERT_EQUAL(l.diags.warnings, rows[i].warns);
+		if (rows[i].warns)
+			CU_ASSERT_PTR_NOT_NULL(
+				strstr(first_diag(&l), "none is left to be assigned"));
+		unload(&l);
+	}
+}
+
 const struct mt_test node_owns_tests[] = {
 	{"whole", test_whole},
 	{"bad", test_bad},
 	{"good", test_good},
+	{"no_address_left", test_no_address_left},
 	{0},
 };
