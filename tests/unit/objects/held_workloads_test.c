@@ -16,12 +16,8 @@
 static const char *serve(struct scene *sc)
 {
 	const struct mt_snapshot *s;
-	struct mt_err e;
 
-	scene_load_node(sc);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
-	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(sc->conf, sc->s, 1000000, NULL, &e), 0);
-	sc->s = NULL;
+	scene_serve(sc);
 	s = mt_conf_current(sc->conf);
 	CU_ASSERT_EQUAL_FATAL(s->n_bound, 1);
 	return s->bound[0].principal ? s->bound[0].principal : "";

@@ -49,12 +49,7 @@ static void begin(struct scene *sc, const char *node)
 /* Loads what is written, and puts it into force. */
 static const struct mt_snapshot *serve(struct scene *sc)
 {
-	struct mt_err e;
-
-	scene_load_node(sc);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
-	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(sc->conf, sc->s, 1000000, NULL, &e), 0);
-	sc->s = NULL;
+	scene_serve(sc);
 	return mt_conf_current(sc->conf);
 }
 
