@@ -175,8 +175,7 @@ static void collect_connections(struct mt_collect *k)
 /* In the order of enum mt_istio_metric. */
 const struct mt_family_row mt_families_istio[] = {
 	{"istio_requests_total", MT_COUNTER, "requests", LABELS ", response_code, response_flags",
-		"requests by service; response_code 0: a good reply, 1: any other; "
-		"response_flags: "
+		"requests by service; response_code 0: a good reply, 1: any other; response_flags: "
 		"why Meltemi answered in place of a server",
 		collect_requests, 0},
 	{"istio_request_duration_milliseconds", MT_HISTOGRAM, "milliseconds", LABELS,
@@ -190,9 +189,8 @@ const struct mt_family_row mt_families_istio[] = {
 	{"istio_tcp_sent_bytes_total", MT_COUNTER, "bytes", LABELS ", response_flags",
 		"bytes that servers sent on opaque TCP connections", collect_tcp, TCP(bytes_out)},
 	{"istio_tcp_connections_opened_total", MT_COUNTER, "connections", LABELS ", response_flags",
-		"opaque TCP connections connected to a server, and, with response_flags, those "
-		"that "
-		"got none",
+		"opaque TCP connections connected to a server, and those that ended without one; "
+		"response_flags: - if connected, or refused for a reason without a flag",
 		collect_connections, TCP(opened)},
 	{"istio_tcp_connections_closed_total", MT_COUNTER, "connections", LABELS ", response_flags",
 		"opaque TCP connections that ended, also those that got no server",
