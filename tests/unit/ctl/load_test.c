@@ -85,17 +85,28 @@ static void drops(void)
 	mt_ctl_destroy(c);
 }
 
-/* A configuration with that many endpoints of one service. */
-static void publish(struct mt_conf *conf, uint32_t n)
+static void publish_text(struct mt_conf *conf, const char *text)
 {
-	static char text[80000];
 	struct mt_model *m = mt_model_new();
 	struct mt_diags diags;
 	struct mt_snapshot *s;
 	struct mt_err e;
-	int at;
 
 	mt_diags_init(&diags);
+	mt_source_text(m, &diags, "t.yaml", text, strlen(text));
+	s = mt_conf_compile(conf, m, &diags, MT_SEC);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(mt_conf_publish(conf, s, MT_SEC, NULL, &e), 0);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+}
+
+/* A configuration with that many endpoints of one service. */
+static void publish(struct mt_conf *conf, uint32_t n)
+{
+	static char text[80000];
+	int at;
+
 	at = snprintf(text, sizeof(text),
 		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\n"
 		"spec:\n  hosts: [a.x]\n  addresses: [240.240.1.1]\n  resolution: STATIC\n"
@@ -103,12 +114,7 @@ static void publish(struct mt_conf *conf, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		at += snprintf(text + at, sizeof(text) - (size_t)at,
 			"  - {address: 198.51.%u.%u}\n", i / 250, 1 + i % 250);
-	mt_source_text(m, &diags, "t.yaml", text, strlen(text));
-	s = mt_conf_compile(conf, m, &diags, MT_SEC);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	CU_ASSERT_EQUAL(mt_conf_publish(conf, s, MT_SEC, NULL, &e), 0);
-	mt_diags_fini(&diags);
-	mt_model_free(m);
+	publish_text(conf, text);
 }
 
 /* Ages of endpoints without series of their own are not added up. */
@@ -138,6 +144,96 @@ static void ages_of_others(void)
 	free(out);
 	mt_ctl_destroy(c);
 	mt_conf_destroy(conf);
+}
+
+/* ---- Istio's metrics of hosts without series of their own ----------------------------------- */
+
+/* What each port has counted, in place of what workers report; NULL: that. */
+static const struct mt_service_stats *made_up_stats;
+
+bool __real_mt_ctl_service_stats(
+	const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_service_stats *sum);
+bool __wrap_mt_ctl_service_stats(
+	const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_service_stats *sum);
+bool __wrap_mt_ctl_service_stats(
+	const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_service_stats *sum)
+{
+	if (!made_up_stats)
+		return __real_mt_ctl_service_stats(c, index, id, sum);
+	*sum = *made_up_stats;
+	return true;
+}
+
+/* A configuration with that many hosts, each with these ports. */
+static void publish_hosts(struct mt_conf *conf, uint32_t n, const char *ports)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(f,
+			"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+			"metadata: {name: s%u}\nspec: {hosts: [s%u.x], addresses: "
+			"[240.240.%u.%u], resolution: STATIC, ports: [%s], endpoints: "
+			"[{address: 198.51.100.1}]}\n",
+			i, i, 1 + i / 250, 1 + i % 250, ports);
+	fclose(f);
+	publish_text(conf, text);
+	free(text);
+}
+
+/* The sum of the samples of a family that have the host "other". -1: there are none. */
+static long of_other(const char *out, const char *family)
+{
+	size_t len = strlen(family);
+	long sum = -1;
+
+	for (const char *at = out; *at; at += strcspn(at, "\n") + 1) {
+		char line[1024];
+
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
+		if (strncmp(line, family, len) == 0 && line[len] == '{' &&
+			strstr(line, "destination_service=\"other\""))
+			sum = (sum < 0 ? 0 : sum) + atol(strrchr(line, ' '));
+	}
+	return sum;
+}
+
+/* Hosts without series of their own have the families of their ports, and no others. */
+static void istio_of_others(void)
+{
+#define BYTES "{number: 80, name: tcp}"
+#define CALLS "{number: 81, name: tcp-metaprotocol-dubbo}"
+	static const struct {
+		const char *ports;
+		long connections, calls;
+	} rows[] = {{BYTES, 3, -1}, {CALLS, -1, 6}, {BYTES ", " CALLS, 3, 6}};
+	static const struct mt_service_stats each = {
+		.requests = 2, .ok = 2, .opened = 1, .closed = 1};
+	const struct mt_conf_options opts = {.workers = 1};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_err e;
+		struct mt_conf *conf = mt_conf_create(&opts, &e);
+		struct mt_ctl *c;
+		char *out;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+		publish_hosts(conf, MT_SERIES_SERVICES + 3, rows[i].ports);
+		c = test_ctl(&(struct mt_ctl_env){.conf = conf});
+		made_up_stats = &each;
+		out = scraped(c);
+		made_up_stats = NULL;
+		CU_ASSERT_EQUAL(
+			of_other(out, "istio_tcp_connections_opened_total"), rows[i].connections);
+		CU_ASSERT_EQUAL(of_other(out, "istio_requests_total"), rows[i].calls);
+		CU_ASSERT_PTR_NOT_NULL(strstr(out, "meltemi_series_folded{kind=\"service\"} 3\n"));
+		free(out);
+		mt_ctl_destroy(c);
+		mt_conf_destroy(conf);
+	}
 }
 
 #define REFUSED "meltemi_rate_limit_refused_total{service=\"a.x:80\",kind="
@@ -207,6 +303,7 @@ static void chosen_names(void)
 const struct mt_test load_tests[] = {
 	{"drops", drops},
 	{"ages of endpoints without series of their own", ages_of_others},
+	{"Istio's metrics of hosts without series of their own", istio_of_others},
 	{"refusals by rule", refusals},
 	{"names chosen for their hash", chosen_names},
 	{0},
