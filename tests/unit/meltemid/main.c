@@ -3,9 +3,9 @@
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {{"drain", drain_tests}, {"publish", publish_tests},
-		{"settings", settings_tests}, {"state", state_tests}, {"tell", tell_tests},
-		{"workers", workers_tests}, {0}};
+	const struct mt_suite suites[] = {{"drain", drain_tests}, {"node_diff", node_diff_tests},
+		{"publish", publish_tests}, {"settings", settings_tests}, {"state", state_tests},
+		{"tell", tell_tests}, {"workers", workers_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }
