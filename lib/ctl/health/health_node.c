@@ -86,8 +86,8 @@ void mt_check_state(struct mt_health *h)
 }
 
 /*
- * Reports the first line of the last load's diagnostics that contains `word`, and how many there
- * are.
+ * Reports the first line of the last load's diagnostics that contains `word`, and how many lines
+ * contain it.
  */
 static void diagnostic(
 	struct mt_health *h, enum mt_finding_state s, const char *word, const char *remedy)
@@ -99,7 +99,7 @@ static void diagnostic(
 
 	if (!at)
 		return;
-	for (const char *p = at; p; p = strstr(p + 1, word))
+	for (const char *p = at; p; p = strstr(p + strcspn(p, "\n"), word))
 		n++;
 	while (at > all && at[-1] != '\n')
 		at--;

@@ -10,11 +10,15 @@ static struct mt_object_table *table(void *arg)
 	return arg;
 }
 
-/* The words of the only finding about a configuration with these objects. */
-static char *words_of(struct mt_object_table *t)
+static const char *text(void *arg)
 {
-	const struct mt_ctl_env env = {.node = "n", .objects = table, .arg = t};
-	struct mt_ctl *c = test_ctl(&env);
+	return arg;
+}
+
+/* The words of the only finding about a configuration. */
+static char *finding(const struct mt_ctl_env *env)
+{
+	struct mt_ctl *c = test_ctl(env);
 	struct mt_health h = {.c = c, .list = json_array(), .check = "configuration"};
 	const char *words;
 	char *copy;
@@ -28,6 +32,11 @@ static char *words_of(struct mt_object_table *t)
 	json_decref(h.list);
 	mt_ctl_destroy(c);
 	return copy;
+}
+
+static char *words_of(struct mt_object_table *t)
+{
+	return finding(&(struct mt_ctl_env){.node = "n", .objects = table, .arg = t});
 }
 
 /* Their number is in front, so that an author of a first one with a long name hides no others. */
@@ -58,4 +67,29 @@ static void test_several(void)
 	free(words);
 }
 
-const struct mt_test health_objects_tests[] = {{"several objects", test_several}, {0}};
+/* The messages of a load are counted as lines, whatever names and words are in them. */
+static void test_messages(void)
+{
+	static char one[] = "lab: left out: CDS left out: x\n";
+	static char two[] = "a.yaml:1: warning: x\nlab: left out: CDS left out: left out: x\n"
+			    "lab: left out: CDS y\n";
+	const struct {
+		char *all;
+		const char *words;
+	} rows[] = {
+		{one, "lab: left out: CDS left out: x"},
+		{two, "2 messages (`show config`), first: lab: left out: CDS left out: left out: "
+		      "x"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		char *words = finding(
+			&(struct mt_ctl_env){.node = "n", .diagnostics = text, .arg = rows[i].all});
+
+		CU_ASSERT_STRING_EQUAL(words, rows[i].words);
+		free(words);
+	}
+}
+
+const struct mt_test health_objects_tests[] = {
+	{"several objects", test_several}, {"messages of a load", test_messages}, {0}};
