@@ -147,8 +147,9 @@ static bool is_top_level(const struct mt_node_dns *d, const char *host)
 }
 
 /*
- * True if DNS answers the name with `h` in the configuration in force; after a start, if of both
- * only `h` was applied before. Edits of either object change nothing.
+ * True if in the configuration in force DNS answers the name with `h`, or with an object of its
+ * namespace, so that edits of either object change nothing. After a start, true if of both only
+ * `h` was applied before.
  */
 static bool had_name(
 	struct mt_build *b, const struct mt_host *h, const struct mt_host *other, const char *name)
@@ -192,7 +193,8 @@ void mt_b_dns_places(struct mt_build *b, mt_b_place_fn *fn)
 	const char *name;
 	uint32_t pos = 0;
 
-	if (!b->model->node)
+	/* No object has a name without `dns`, which a Node gets or loses only at a start. */
+	if (!b->model->node || !b->model->node->dns)
 		return;
 	while ((h = mt_strmap_next(&b->hosts, &pos, &name)) != NULL) {
 		char full[MT_MEANT_HOST];
