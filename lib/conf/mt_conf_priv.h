@@ -285,9 +285,10 @@ struct mt_host *mt_b_host(const struct mt_build *b, const char *host, const char
 bool mt_b_means_long(
 	const struct mt_build *b, const char *word, const char *ns, char full[MT_MEANT_HOST]);
 /*
- * True if it means a host by its long name only: that host is of namespace `ns`, or of a source
- * without `namespaces`. Where a name need not be a service's, any other word also counts as it is
- * written, so that a service of namespace "com" does not take the name example.com from all others.
+ * True if the word means a host by its long name, and therefore cannot also mean a host that is
+ * called as the word is written. It can if the host with the long name is of another namespace than
+ * `ns`, in a source with `namespaces`: otherwise an author of namespace "com" would take the name
+ * example.com from all others.
  */
 bool mt_b_means_only_long(const struct mt_build *b, const char *word, const char *ns);
 /* "did you mean X?" over all hosts, in b->tmp; or what else to do. */
