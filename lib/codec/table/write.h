@@ -107,7 +107,10 @@ void write_number(const struct mt_ct_place *form, const uint8_t *old, uint32_t o
 
 /* ---- out.c ---------------------------------------------------------------------------------- */
 
-/* Bytes that are written one after the other. `full`: there was no room for some of them. */
+/*
+ * Bytes that are written one after the other. `full`: there was no room for some of them, or a
+ * number was wider than its field (write_put_binary()).
+ */
 struct write_out {
 	uint8_t *to;
 	uint32_t n, most;
