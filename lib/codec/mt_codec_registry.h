@@ -33,6 +33,12 @@ void mt_codec_registry_drop(struct mt_codec_registry *r);
  */
 const struct mt_codec *mt_codec_registry_find(const struct mt_codec_registry *r, const char *name);
 
+/*
+ * True if calls of the protocol may lack the metadata that names their service (service_key). Calls
+ * of services that share an address then reach none of them. Any thread.
+ */
+bool mt_codec_may_lack_service(const struct mt_codec *codec);
+
 /* True for one codec, and for versions of one codec file, whatever they describe. Any thread. */
 bool mt_codec_same_file(const struct mt_codec *a, const struct mt_codec *b);
 /*

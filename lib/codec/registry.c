@@ -90,6 +90,12 @@ bool mt_codec_same_file(const struct mt_codec *a, const struct mt_codec *b)
 	return a == b || strcmp(a->name, b->name) == 0;
 }
 
+/* Calls of Thrift name only a method; those of TMultiplexedProtocol name a service, too. */
+bool mt_codec_may_lack_service(const struct mt_codec *codec)
+{
+	return codec == &mt_codec_thrift;
+}
+
 void mt_codec_rule_traits(const struct mt_codec *codec, uint64_t to[MT_CODEC_RULE_TRAITS])
 {
 	const uint64_t traits[] = {codec->correlation, codec->first_counts, codec->executes_other,

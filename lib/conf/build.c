@@ -6,6 +6,7 @@
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 #include "mt_conf_telemetry_priv.h"
+#include "mt_conf_unmatched_priv.h"
 #include "mt_meant.h"
 
 #include <ctype.h>
@@ -316,6 +317,7 @@ static step_fn *const steps[] = {
 	mt_b_tls_names,
 	mt_b_gateways,
 	mt_b_binds,
+	mt_b_tell_unnamed_calls,
 };
 
 /* Documents are whole; what discovery services say comes behind it. */

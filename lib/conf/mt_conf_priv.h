@@ -421,6 +421,8 @@ void mt_b_range(
 	struct mt_build *b, struct mt_host *h, uint32_t i, const struct mt_addr *a, uint8_t prefix);
 void mt_b_ranges(struct mt_build *b);
 void mt_b_ranges_add(struct mt_build *b);
+/* units.c: the service name on shared ports, by the object's annotations. NULL: not annotated. */
+const char *mt_b_annotated_key(const struct mt_meta *meta);
 /* In b->tmp; `name` lives as long. NULL: no memory. */
 struct mt_service_slot *mt_b_service_slot(struct mt_build *b, const char *name, const char *key,
 	uint16_t port, struct mt_origin origin);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unmatched.c, unmatched_ports.c, unmatched_keys.c, unmatched_routes.c: names in documents that
- * match nothing here, and calls that no document takes, probably by mistake.
+ * unmatched.c, unmatched_ports.c, unmatched_keys.c, unmatched_routes.c, unnamed_calls.c: names in
+ * documents that match nothing here, and calls that no document takes, probably by mistake.
  */
 #pragma once
 
@@ -74,3 +74,8 @@ void mt_b_tell_no_endpoints(struct mt_build *b);
 /* Warns of keys in matches that are nearly a well-known key of the hosts' protocols. */
 void mt_b_tell_route_keys(struct mt_build *b, const struct mt_virtual_service *vs);
 void mt_b_tell_router_keys(struct mt_build *b, const struct mt_meta_router *mr);
+/*
+ * Warns of services that share an address and port with earlier ones, if their calls may have no
+ * service name and the documents do not specify one.
+ */
+void mt_b_tell_unnamed_calls(struct mt_build *b);

@@ -20,14 +20,20 @@ struct mt_service_slot *mt_b_service_slot(struct mt_build *b, const char *name, 
 	return slot->unique ? slot : NULL;
 }
 
-/* `interface` names a service on a shared port where its host does not. */
-static const char *service_key(const struct mt_service_entry *se)
+const char *mt_b_annotated_key(const struct mt_meta *meta)
 {
-	const char *key = mt_labels_get(&se->meta.annotations, "interface");
+	const char *key = mt_labels_get(&meta->annotations, "interface");
 
 	if (!key)
-		key = mt_labels_get(&se->meta.annotations, "service");
-	return key && *key ? key : se->hosts[0].s;
+		key = mt_labels_get(&meta->annotations, "service");
+	return key && *key ? key : NULL;
+}
+
+static const char *service_key(const struct mt_service_entry *se)
+{
+	const char *key = mt_b_annotated_key(&se->meta);
+
+	return key ? key : se->hosts[0].s;
 }
 
 /* The ports of a host while they are added: the ends of its lists. */

@@ -449,7 +449,9 @@ static const struct remedy remedies[] = {
 	{"proxy", "exchange_unreadable",
 		"look at the client: its serialization, its attachments' size and depth; "
 		"docs/how-to/authorization.md lists what can be read"},
-	{"proxy", "reply_no_route", "add a route, or one without match as the last: `show routes`"},
+	{"proxy", "reply_no_route",
+		"add a route, or one without match as the last: `show routes`; if services share "
+		"an address, let calls name one, or give each its own"},
 	{"proxy", "reply_no_cluster",
 		"correct the route's host or subset: `show routes`, `show config`"},
 	{"proxy", "reply_no_endpoint", SERVER},

@@ -9,6 +9,7 @@
 #include "mt_ctl_events_priv.h"
 
 #include "mt_authorize.h"
+#include "mt_codec_registry.h"
 #include "mt_lend.h"
 #include "mt_tokens.h"
 #include "mt_rand.h"
@@ -34,6 +35,7 @@ struct explain {
 	const struct mt_filter_chain_proto *proto; /* on the listener */
 	const struct mt_codec *other; /* another protocol that has the service; NULL: none */
 	const struct mt_service *service;
+	bool unnamed; /* several services share the address; calls of this one probably name none */
 	const struct mt_route_action *route;
 	json_t *out;
 	uint32_t n_led,
@@ -186,6 +188,8 @@ static bool find_service(struct explain *x)
 		end(x, MT_REPLY_NO_ROUTE, "no such service at this address");
 		return false;
 	}
+	x->unnamed = mt_codec_may_lack_service(x->proto->codec) && x->proto->service_key.name &&
+		     strcasecmp(x->service->key, x->service->name) == 0;
 	mt_json_set(x->out, MT_M("service", x->service->name),
 		MT_M("service_origin", mt_json_origin(x->service->file, x->service->line)));
 	return true;
@@ -637,7 +641,11 @@ static void tell_endpoints(struct explain *x)
 		end(x, MT_REPLY_NO_CLUSTER, "route without destination");
 		return;
 	}
-	mt_json_set(x->out, MT_M("result", "sent to an endpoint, by the shares below"));
+	mt_json_set(x->out,
+		MT_M("result", x->unnamed ? "sent to an endpoint, by the shares below, if it names "
+					    "the service; a call that names none gets no_route, "
+					    "because the address has several services"
+					  : "sent to an endpoint, by the shares below"));
 	add_endpoints(x);
 	tell_denied(x);
 	if (x->route->hash.source && !x->said.has_src)

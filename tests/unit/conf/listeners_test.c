@@ -129,9 +129,66 @@ static void port_naming(void)
 	}
 }
 
+#define RPC(name, annotations, protocol)                                                           \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: " name ", annotations: {" annotations "}}\nspec:\n"                      \
+	"  hosts: [" name ".x]\n"                                                                  \
+	"  addresses: [192.0.2.1]\n"                                                               \
+	"  ports: [{number: 9090, name: tcp-metaprotocol-" protocol "}]\n"                         \
+	"  endpoints: [{address: 198.51.100.1}]\n"
+
+/* Plain calls of Thrift cannot be told apart, so a second service at an address costs them. */
+static void unnamed_calls(void)
+{
+	static const struct {
+		const char *text, *words;
+	} rows[] = {
+		{RPC("a", "", "thrift") RPC("b", "", "thrift"),
+			"192.0.2.1:9090 is in use by a.x at t:8: calls without a service name get"},
+		{RPC("a", "", "thrift") RPC("b", "interface: B", "thrift"),
+			"192.0.2.1:9090 is in use by a.x at t:8: calls without a service name get"},
+		{RPC("a", "interface: A", "thrift") RPC("b", "service: B", "thrift"), NULL},
+		{RPC("a", "", "dubbo") RPC("b", "", "dubbo"), NULL},
+		{RPC("a", "", "thrift"), NULL},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct built b = build_text(NULL, rows[i].text);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_EQUAL(b.s->n_listeners, 1);
+		if (rows[i].words)
+			CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 17, rows[i].words));
+		CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 17, "without a service name") ==
+			  (rows[i].words != NULL));
+		CU_ASSERT_FALSE(has_diag(&b, MT_DIAG_WARNING, 8, "without a service name"));
+		unbuild(&b);
+	}
+}
+
+/* The warning is of the object that came last, not of the one that looks older. */
+static void unnamed_calls_later(void)
+{
+	struct mt_conf *conf = new_conf();
+	struct built now = build_text(conf, RPC("b", "", "thrift")), b;
+	struct mt_err e;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(now.s);
+	CU_ASSERT_EQUAL(mt_conf_publish(conf, now.s, 1, NULL, &e), 0);
+	mt_diags_fini(&now.diags);
+	mt_model_free(now.m);
+	b = build_text(conf, RPC("a", "", "thrift") RPC("b", "", "thrift"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 8, "is in use by b.x at t:17"));
+	CU_ASSERT_FALSE(has_diag(&b, MT_DIAG_WARNING, 17, "without a service name"));
+	unbuild(&b);
+}
+
 const struct mt_test listeners_tests[] = {
 	{"gateway", gateway},
 	{"envoy_patch", envoy_patch},
 	{"port_naming", port_naming},
+	{"calls without a service name", unnamed_calls},
+	{"the later of services with such calls", unnamed_calls_later},
 	{0},
 };

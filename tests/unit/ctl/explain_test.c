@@ -71,6 +71,41 @@ static void test_protocol(void)
 	pki_end();
 }
 
+#define SHARED(name, annotations)                                                                  \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: " name ", namespace: shop, annotations: {" annotations "}}\nspec:\n"     \
+	"  hosts: [" name ".x]\n  addresses: [240.240.1.2]\n  resolution: STATIC\n"                \
+	"  ports: [{number: 80, name: tcp-metaprotocol-thrift, protocol: TCP}]\n"                  \
+	"  endpoints: [{address: 198.51.100.2}]\n"
+#define SENT "sent to an endpoint, by the shares below"
+
+/* Plain calls of Thrift name no service, and an address with several services has none for them. */
+static void test_unnamed(void)
+{
+	static const struct {
+		const char *text, *line, *words;
+	} rows[] = {
+		{SHARED("b", ""), "explain service=b.x method=add", NULL},
+		{SHARED("b", "") SHARED("c", ""), "explain service=b.x method=add",
+			SENT ", if it names the service; a call that names none gets no_route"},
+		{SHARED("b", "") SHARED("c", "interface: Orders"), "explain service=b.x method=add",
+			"a call that names none gets no_route"},
+		{SHARED("b", "") SHARED("c", "interface: Orders"),
+			"explain service=Orders method=add", NULL},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		int code;
+		char *text = explained(rows[i].text, rows[i].line, &code);
+
+		CU_ASSERT_EQUAL(code, 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, rows[i].words ? rows[i].words : SENT));
+		CU_ASSERT_EQUAL(strstr(text, "no_route") != NULL, rows[i].words != NULL);
+		free(text);
+	}
+	pki_end();
+}
+
 /* No client may use the node's identity: calls are denied, of whichever client. */
 static void test_no_client(void)
 {
@@ -129,6 +164,7 @@ static void test_codecs(void)
 
 const struct mt_test explain_tests[] = {
 	{"the protocol of a service", test_protocol},
+	{"calls without a service name", test_unnamed},
 	{"an identity that no client may use", test_no_client},
 	{"codecs of the configuration", test_codecs},
 	{0},
