@@ -669,7 +669,10 @@ static void the_owners_directory(void)
 	"  hosts: [u.a]\n  ports: [{number: 80, name: tcp}]\n  resolution: STATIC\n"               \
 	"  endpoints: [{address: 198.51.100.3}]\n"
 
-/* What a host was assigned goes to the owner of the address, and is assigned to no other host. */
+/*
+ * The service of the owner gets an address that was assigned to another host, and no host is
+ * assigned it any more.
+ */
 static void assigned_addresses(void)
 {
 	static const char node[] = NODE(", owns: {addresses: [240.240.0.0/24]}", TEAM OPS);
