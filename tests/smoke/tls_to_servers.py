@@ -35,11 +35,11 @@ class TlsServer:
 
     def __init__(self, handler, client_roots=None, alpn=None):
         self.handler, self.client_roots, self.alpn = handler, client_roots, alpn
-        self.seen, self.context, self.open = [], None, set()
+        self.seen, self.context, self.silent, self.open = [], None, False, set()
 
-    def show(self, pair):
-        """Restarts with this certificate, or without TLS."""
-        self.context = self.made(pair) if pair else None
+    def show(self, pair, silent=False):
+        """Restarts with this certificate, or without TLS. A silent server only reads."""
+        self.context, self.silent = self.made(pair) if pair else None, silent
         for sock in list(self.open):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -56,6 +56,10 @@ class TlsServer:
         return context
 
     def __call__(self, sock):
+        if self.silent:
+            while sock.recv(4096):
+                pass
+            return
         if not self.context:
             self.handler(sock)
             return
@@ -224,13 +228,14 @@ FAULTS = {
     "tls_failed_unknown_ca": lambda s: s.prices.show(s.mesh.sign("prices", PRICES_NAME)),
     "tls_failed_expired": lambda s: s.prices.show(s.partner.sign("old", PRICES_NAME, expired=True)),
     "tls_failed_protocol_error": lambda s: s.prices.show(None),
+    "tls_failed_timed_out": lambda s: s.prices.show(None, silent=True),
 }
 
 
 def at_fault(s):
     """Each fault of the page's table: what the client gets, no byte of it to the server, and the counter."""
     table = PAGE.split("## When a server is not called")[1]
-    equal({*re.findall(r"`(tls_\w+)`", table)}, {*FAULTS, "tls_refused"}, "counters in the page's table")
+    equal({*re.findall(r"`(tls_\w+)`", table)}, {*FAULTS, "tls_refused", "tls_timed_out"}, "counters in the page's table")
     before = s.heard.count(b"hello")
     for counter, happens in FAULTS.items():
         happens(s)
@@ -238,7 +243,7 @@ def at_fault(s):
         s.counted(counter)
     equal(s.heard.count(b"hello"), before, "calls that came to the server before and with its faults")
     health = s.daemon.shell("show", "health")
-    equal([name for name in ("outbound|8443||prices.partner.example", *FAULTS) if name not in health], [], f"what is not in show health:\n{health}")
+    equal([name for name in ("outbound|8443||prices.partner.example", *FAULTS, "tls_timed_out") if name not in health], [], f"what is not in show health:\n{health}")
     s.prices.show(s.partner.sign("prices", PRICES_NAME))
     equal(s.price(), ANSWERED, "a call when the server is well again")
 
