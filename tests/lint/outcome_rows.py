@@ -49,7 +49,6 @@ UNREACHED = {
     "extauthz.no_memory": "the heap would have to fail on the thread that asks",
     "jwt.internal": "the heap would have to fail on the thread that verifies",
     "otlp.no_memory": "the heap would have to fail on the control thread",
-    "port.tx_full": "a device whose ring stays full: virtual ones here take what they are given",
     "port.tx_stranded": "a device with fewer transmit queues than workers that is full for long",
     "tls.key_limit_reached": "2^31 records of one TLS 1.2 connection",
     "tcp.header_bad": "lib/net drops such packets before; kept for callers that are not lib/net",
