@@ -2,8 +2,8 @@
 /*
  * The index is sorted arrays of entries that do not overlap each other: networks, names in the
  * order of their ends, so that all names below one are a range, and the Services that wildcards
- * cover. An answer costs a binary search for each label of the name. `next` skips the entries of
- * one source.
+ * cover. An answer costs a binary search for each form of the name, however many labels it has.
+ * `next` skips the entries of one source.
  */
 #include "mt_owned.h"
 
@@ -229,18 +229,18 @@ static const struct mt_owned_entry *covered(
 	return NULL;
 }
 
-/* A wildcard that covers the name: ".com" and ".example.com" of "a.example.com". */
+/*
+ * A wildcard that covers the name: ".com" or ".example.com" of "a.example.com". All names in the
+ * order between a wildcard and the name would end in it, and the index has none of them, so it is
+ * the last one before the name.
+ */
 static const struct mt_owned_entry *covering(
 	const struct mt_owned *o, const struct name *x, uint32_t self)
 {
-	for (size_t i = x->wild ? 0 : 1; i < x->len; i++) {
-		const struct name tail = {.text = x->text + i, .len = x->len - i, .wild = true};
-		const struct name *found = x->text[i] == '.' ? same_name(o, &tail) : NULL;
+	uint32_t i = find_name(o, x);
+	const struct name *last = i ? &o->names[i - 1] : NULL;
 
-		if (found && others(found, self))
-			return found->e;
-	}
-	return NULL;
+	return last && last->wild && ends_in(x, last) ? others(last, self) : NULL;
 }
 
 static const struct mt_owned_entry *find_form(

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- hosts ----------------------------------------------------------------------------------- */
 
@@ -138,6 +139,60 @@ static void one_host(void)
 		mt_region_fini(&r);
 	}
 	CU_ASSERT_PTR_NULL(mt_owned_host(NULL, "x", 0));
+}
+
+#define MANY 4096
+
+/* Names of 250 bytes that differ in their first label only, and have `labels` others. */
+static void long_name(char buf[256], uint32_t number, uint32_t labels)
+{
+	uint32_t step = 240 / labels;
+
+	memset(buf, 'x', 250);
+	for (uint32_t i = 0; i < labels; i++)
+		buf[9 + i * step] = '.';
+	snprintf(buf, 10, "%09u", number);
+	buf[9] = '.';
+	buf[250] = '\0';
+}
+
+/* Processor time for some searches among many owned names, which find nothing. */
+static clock_t time_of(uint32_t labels)
+{
+	static struct mt_text hosts_of[MANY];
+	struct mt_node_owns owns = {.hosts = hosts_of, .n_hosts = MANY};
+	struct mt_node_source source = {.owns = &owns};
+	const struct mt_node n = {.sources = &source, .n_sources = 1};
+	struct mt_region r;
+	struct mt_owned *o;
+	char name[256];
+	clock_t begin;
+
+	mt_region_init(&r, 0);
+	for (uint32_t i = 0; i < MANY; i++) {
+		long_name(name, 2 * i, labels);
+		hosts_of[i].s = mt_region_strdup(&r, name);
+	}
+	o = mt_owned_new(&r, &n, NULL, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+	begin = clock();
+	for (uint32_t i = 0; i < MANY; i++) {
+		long_name(name, 2 * i + 1, labels);
+		CU_ASSERT_PTR_NULL(mt_owned_host(o, name, 1));
+	}
+	begin = clock() - begin;
+	mt_region_fini(&r);
+	return begin;
+}
+
+/* A name with many labels costs no more than another one of its length. */
+static void many_labels(void)
+{
+	bool good = false;
+
+	for (int try = 0; try < 5 && !good; try++)
+		good = time_of(120) < 8 * time_of(3) + CLOCKS_PER_SEC / 100;
+	CU_ASSERT_TRUE(good);
 }
 
 /* ---- addresses ------------------------------------------------------------------------------- */
@@ -435,6 +490,7 @@ static void addresses_at_random(void)
 
 const struct mt_test owned_tests[] = {
 	{"one_host", one_host},
+	{"many_labels", many_labels},
 	{"one_address", one_address},
 	{"hosts_at_random", hosts_at_random},
 	{"addresses_at_random", addresses_at_random},
