@@ -63,6 +63,17 @@ static const struct dns_entry *find_joined(const struct mt_dns_table *t, const s
 	return dns_table_find(t, full.b, full.len, kinds);
 }
 
+/* Finds NAME.NAMESPACE.svc.DOMAIN by NAME.NAMESPACE.svc, but no other HOST.DOMAIN by HOST. */
+static const struct dns_entry *find_svc(const struct mt_dns_table *t, const struct dns_name *n)
+{
+	struct dns_name full;
+
+	if (!t->domain.len || !dns_name_join(n, &t->domain, &full) ||
+		dns_name_ends(&full, &t->svc) <= 0)
+		return NULL;
+	return dns_table_find(t, full.b, full.len, DNS_HOST);
+}
+
 /* Finds reviews.default.svc.cluster.local by reviews, reviews.default or reviews.default.svc. */
 static const struct dns_entry *find_short(const struct mt_dns_table *t, const struct dns_name *n)
 {
@@ -70,7 +81,7 @@ static const struct dns_entry *find_short(const struct mt_dns_table *t, const st
 		return find_joined(t, n, &t->ns_svc, DNS_HOST);
 	if (n->labels == 2)
 		return find_joined(t, n, &t->svc, DNS_HOST);
-	return n->labels == 3 ? find_joined(t, n, &t->domain, DNS_HOST) : NULL;
+	return n->labels == 3 ? find_svc(t, n) : NULL;
 }
 
 /*

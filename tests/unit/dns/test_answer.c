@@ -82,6 +82,7 @@ static const struct {
 	{"ratings.books", AAAA, "NOERROR aa ra ratings.books | ratings.books AAAA 30 2001:db8::2"},
 	{"ratings", A, "FORWARD"},
 	{"ratings.default", A, "FORWARD"},
+	{"db.example.net", A, "FORWARD"},
 	/* search lists */
 	{"db.example.com.default." SVC, A,
 		"NOERROR aa ra db.example.com.default." SVC " | db.example.com.default." SVC

@@ -120,10 +120,10 @@ static void test_listing(void)
 			of_two += info.n_addrs;
 	}
 	CU_ASSERT_EQUAL(of_two, 2);
-	CU_ASSERT_EQUAL(n, 10);
-	CU_ASSERT_EQUAL(mt_dns_table_names(t), 10);
+	CU_ASSERT_EQUAL(n, 11);
+	CU_ASSERT_EQUAL(mt_dns_table_names(t), 11);
 	CU_ASSERT_EQUAL(wild, 3);
-	CU_ASSERT_EQUAL(addrs, 12);
+	CU_ASSERT_EQUAL(addrs, 13);
 	idx = 0;
 	CU_ASSERT_FALSE(mt_dns_table_next(NULL, &idx, &info));
 	mt_dns_table_put(t);

@@ -238,6 +238,7 @@ struct mt_dns_table *wire_table(void)
 	add(b, "two.mesh.test", "240.240.0.8", NULL);
 	add(b, "two.mesh.test", "240.240.0.9", "240.240.0.8");
 	add(b, "orders", "240.240.0.10", NULL);
+	add(b, "db.example.net.cluster.local", "240.240.0.11", NULL);
 	t = mt_dns_builder_finish(b, NULL);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
 	return t;
