@@ -50,6 +50,14 @@ const struct mt_owned_entry *mt_owned_address(
 	const struct mt_owned *o, const struct mt_addr *net, uint8_t prefix, uint32_t self);
 const struct mt_owned_entry *mt_owned_host(
 	const struct mt_owned *o, const char *host, uint32_t self);
+/*
+ * The same for a host that the node answers DNS clients for, if it does. They query HOST.SEARCH for
+ * HOST, with each of their search domains, and the node answers HOST.SEARCH with HOST. So the host
+ * overlaps an owned one if one of the names that are queried for it is one that is queried for the
+ * owned one. Search domains are those of the Node and the default ones, also with every namespace.
+ */
+const struct mt_owned_entry *mt_owned_name(
+	const struct mt_owned *o, const char *host, uint32_t self);
 
 /* True if some source owns the address. */
 static inline bool mt_owned_is_address(const struct mt_owned *o, const struct mt_addr *a)

@@ -26,6 +26,7 @@ struct claim {
 	const struct mt_owned_entry *e;
 	const char *text, *remedy;
 	uint32_t line;
+	bool searched; /* only because of names that DNS clients query */
 	char path[CLAIM_PATH];
 };
 
@@ -92,13 +93,23 @@ static bool has_host(
 	return host && found(c, mt_owned_host(c->t->owned, host, c->self), text, line, path);
 }
 
+/* A host that DNS clients get addresses of. */
+static bool has_name(
+	struct claim *c, const char *host, const char *text, uint32_t line, const char *path)
+{
+	if (!host || has_host(c, host, text, line, path))
+		return host != NULL;
+	c->searched = found(c, mt_owned_name(c->t->owned, host, c->self), text, line, path);
+	return c->searched;
+}
+
 static bool service_entry(struct claim *c, const struct mt_service_entry *se)
 {
 	char path[CLAIM_PATH];
 
 	for (uint32_t i = 0; i < se->n_hosts; i++) {
 		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
-		if (has_host(c, se->hosts[i].s, se->hosts[i].s, se->hosts[i].line, path))
+		if (has_name(c, se->hosts[i].s, se->hosts[i].s, se->hosts[i].line, path))
 			return true;
 	}
 	return has_networks(c, se->addresses, se->n_addresses, "spec.addresses");
@@ -111,7 +122,7 @@ static bool service(struct claim *c, const struct mt_kube_service *s)
 	bool has;
 
 	mt_region_init(&r, 0);
-	has = has_host(c, mt_service_host(&r, s->meta.name, s->meta.ns, domain), s->meta.name,
+	has = has_name(c, mt_service_host(&r, s->meta.name, s->meta.ns, domain), s->meta.name,
 		s->meta.origin.line, "metadata.name");
 	has |= r.failed;
 	mt_region_fini(&r);
@@ -343,9 +354,10 @@ static const char *report(
 		"or change `owns` of the Node",
 		c->remedy);
 	snprintf(what, sizeof(what),
-		"%s%.128s belongs to the source of %.200s: the Node gives it %.128s at %.128s:%u",
+		"%s%.128s belongs to the source of %.200s: the Node gives it %.128s at %.128s:%u%s",
 		last ? "its last good version is not used either: " : "", c->text,
-		owner->directory.s, c->e->text->s, t->node->origin.file, c->e->text->line);
+		owner->directory.s, c->e->text->s, t->node->origin.file, c->e->text->line,
+		c->searched ? ", and DNS clients query both by one name with a search domain" : "");
 	mt_diag_object(&t->owns, MT_DIAG_ERROR, &about, c->line, c->path, remedy, "%s", what);
 	return mt_region_printf(&t->region, "%s: %s (%s)", c->path, what, remedy);
 }

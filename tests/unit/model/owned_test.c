@@ -141,6 +141,109 @@ static void one_host(void)
 	CU_ASSERT_PTR_NULL(mt_owned_host(NULL, "x", 0));
 }
 
+/* ---- names of DNS clients -------------------------------------------------------------------- */
+
+/* Search domains: NULL: the default ones, "-": the node does not answer DNS. */
+static const struct {
+	const char *search[2], *owned, *host;
+	bool overlap;
+} searched[] = {
+	{{0}, "pay.a.corp", "pay.a.corp.default.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "pay.a.corp.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "pay.a.corp.cluster.local", true},
+	/* The node answers pay.a.corp.default.svc.cluster.local with these. */
+	{{0}, "pay.a.corp", "pay.a.corp.default.svc", true},
+	{{0}, "pay.a.corp", "pay.a.corp.default", true},
+	{{0}, "pay.a.corp", "pay.a.corp.svc", true},
+	{{0}, "pay.a.corp", "pay.a.corp.other.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "pay.a.corp.other", false},
+	{{0}, "pay.a.corp", "pay.a.corp.example.org", false},
+	{{0}, "pay.a.corp", "x.a.corp.default.svc.cluster.local", false},
+	{{0}, "pay.a.corp", "xpay.a.corp.default.svc.cluster.local", false},
+	{{0}, "pay.a.corp", "pay.a.corpdefault.svc.cluster.local", false},
+	{{"-"}, "pay.a.corp", "pay.a.corp.default.svc.cluster.local", false},
+	{{"-"}, "pay.a.corp", "*.local", false},
+	{{"-"}, "pay.default", "pay", false},
+	/* The names of a Service. */
+	{{0}, "pay.shop", "pay.shop.default.svc.cluster.local", true},
+	{{0}, "pay.shop", "pay.shop.svc.default.svc.cluster.local", true},
+	{{0}, "pay.shop.svc.cluster.local", "pay.shop.default.svc.cluster.local", true},
+	{{0}, "pay.shop", "pay.shop.svc.cluster.local.cluster.local", true},
+	{{0}, "pay.shop", "pay.default.svc.cluster.local", false},
+	/* Wildcards. */
+	{{0}, "pay.a.corp", "*.default.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "*.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "*.local", true},
+	{{0}, "pay.a.corp", "*.corp.default.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "*.corp.other.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "*.org.default.svc.cluster.local", false},
+	{{0}, "pay.a.corp", "*.other.svc.cluster.local", false},
+	{{0}, "pay.a.corp", "*.example.org", false},
+	{{0}, "*.a.corp", "pay.a.corp.default.svc.cluster.local", true},
+	{{0}, "*.a.corp", "pay.b.corp.default.svc.cluster.local", false},
+	{{0}, "*.a.corp", "*.a.corp.svc.cluster.local", true},
+	/* Hosts without a dot are answered as Services of the Node's namespace. */
+	{{0}, "pay.default", "pay", true},
+	{{0}, "pay.other", "pay", false},
+	{{0}, "*.default.svc.cluster.local", "pay", true},
+	{{0}, "*.cluster.local", "pay", true},
+	/* All other hosts are queried below these, too. */
+	{{0}, "*.default.svc.cluster.local", "www.example.com", false},
+	{{0}, "*.default.svc.cluster.local", "*.example.com", false},
+	{{0}, "*.default.svc.cluster.local", "pay.shop", false},
+	{{0}, "*.cluster.local", "www.example.com", false},
+	{{0}, "pay.a.corp.cluster.local", "pay.a.corp", true},
+	/* Those of the Node. */
+	{{"corp.example"}, "pay.a.corp", "pay.a.corp.corp.example", true},
+	{{"corp.example"}, "pay.a.corp", "pay.a.corp.default.svc.cluster.local", true},
+	{{"corp.example"}, "pay.corp.example", "pay", true},
+	{{"corp.example"}, "*.corp.example", "pay", true},
+	{{"corp.example"}, "*.corp.example", "www.example.com", false},
+	{{"corp.example"}, "*.pay.corp.example", "x.pay", true},
+	{{"corp.example"}, "*.pay.corp.example", "*.pay", true},
+	{{"a.b", "b"}, "x.y.a", "x.y", true},
+	{{"a.b", "b"}, "x.y", "x.y.a", true},
+	/* Texts that are no names. */
+	{{0}, "pay.a.corp", "", false},
+	{{0}, "pay.a.corp", "*", true},
+	{{0}, "pay.a.corp", ".", false},
+	{{0}, "pay.a.corp", ".svc.cluster.local", false},
+	{{0}, "pay.a.corp", "..svc.cluster.local", false},
+};
+
+static void names_of_clients(void)
+{
+	static struct lists l;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(searched); i++) {
+		const char *const *names = searched[i].search;
+		struct mt_text texts[2] = {{.s = names[0]}, {.s = names[1]}};
+		struct mt_node_dns dns = {.search = texts,
+			.n_search = !names[0] ? 0 : 1 + (names[1] != NULL),
+			.search_set = names[0] != NULL};
+		struct mt_region r;
+		struct mt_owned *o;
+		bool has;
+
+		begin(&l);
+		l.node.meta.ns = "default";
+		l.node.dns = names[0] && strcmp(names[0], "-") == 0 ? NULL : &dns;
+		add_host(&l, 2, searched[i].owned);
+		mt_region_init(&r, 0);
+		o = mt_owned_new(&r, &l.node, NULL, NULL);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+		has = mt_owned_name(o, searched[i].host, 1) != NULL;
+		if (has != searched[i].overlap)
+			printf("\n  %s, %s", searched[i].owned, searched[i].host);
+		CU_ASSERT_EQUAL(has, searched[i].overlap);
+		CU_ASSERT_PTR_NULL(mt_owned_name(o, searched[i].host, 2));
+		mt_region_fini(&r);
+	}
+	CU_ASSERT_PTR_NULL(mt_owned_name(NULL, "x", 0));
+}
+
+/* ---- cost ------------------------------------------------------------------------------------ */
+
 #define MANY 4096
 
 /* Names of 250 bytes that differ in their first label only, and have `labels` others. */
@@ -490,6 +593,7 @@ static void addresses_at_random(void)
 
 const struct mt_test owned_tests[] = {
 	{"one_host", one_host},
+	{"names_of_clients", names_of_clients},
 	{"many_labels", many_labels},
 	{"one_address", one_address},
 	{"hosts_at_random", hosts_at_random},
