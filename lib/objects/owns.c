@@ -454,6 +454,8 @@ bool mt_good_is_disowned(struct mt_object_table *t, const struct mt_source_readi
 	s = source_of(t, good->origin.file, &self);
 	if (!s && row->absent)
 		(void)source_of_absent(t, r, good, &self);
+	else if (!s) /* the Node may have given the directory another name */
+		(void)source_of(t, row->o->origin.file, &self);
 	if (was_limited(good, s) && good_has(t, row, self, why))
 		return true;
 	/* A version of another file is one of the source that has the object now. */

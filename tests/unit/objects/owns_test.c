@@ -662,6 +662,49 @@ static void the_owners_directory(void)
 	scene_end(&sc);
 }
 
+#define BUYERS "cluster.local/ns/shop/sa/buyer"
+#define BROKEN                                                                                     \
+	AT_ADDRESS("buyer", "shop", "{address: 192.0.2.5, serviceAccount: buyer, weight: -1}")
+#define RENAMED(namespaces, sources)                                                               \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
+	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24, '2001:db8::1/64'], "    \
+	"side: workloads}]\n  sources:\n  - {directory: ops/shop, namespaces: [" namespaces        \
+	"]" OWNS "}\n" sources
+
+/* Last good versions stay if the owner's directory has another name, but for the owner only. */
+static void the_owners_directory_is_renamed(void)
+{
+	static const struct {
+		const char *file, *node, *status, *principal;
+	} rows_of[] = {
+		{"ops/shop/w.yaml", RENAMED("shop", BOTH), "last-good", BUYERS},
+		{"ops/shop/w.yaml", RENAMED("shop, b", BOTH), "last-good", BUYERS},
+		{"a/x.yaml", RENAMED("shop", BOTH), "refused", ""},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows_of); i++) {
+		struct scene sc;
+		char cmd[96];
+
+		begin(&sc, NODE(OWNS, BOTH));
+		scene_serve(&sc);
+		victims_are_served(&sc);
+		snprintf(cmd, sizeof(cmd), "mkdir %s/ops/shop", sc.dir);
+		CU_ASSERT_EQUAL(system(cmd), 0);
+		scene_write(&sc, "ops/shop/one.yaml", ONE);
+		scene_write(&sc, rows_of[i].file, BROKEN);
+		scene_write(&sc, "0-node.yaml", rows_of[i].node);
+		for (int load = 0; load < 2; load++) {
+			scene_serve(&sc);
+			IS_STATUS(&sc, "WorkloadEntry", "buyer", rows_of[i].status);
+			IS_PRINCIPAL(&sc, "192.0.2.5", rows_of[i].principal);
+			LEADS_TO(&sc, "one.corp", "198.51.100.11");
+			scene_restart(&sc);
+		}
+		scene_end(&sc);
+	}
+}
+
 /* ---- addresses that are assigned, and endpoints ---------------------------------------------- */
 
 #define UNADDRESSED                                                                                \
@@ -739,6 +782,7 @@ const struct mt_test owns_tests[] = {
 	{"a_harmless_last_good_version", a_harmless_last_good_version},
 	{"a_source_that_is_gone", a_source_that_is_gone},
 	{"the_owners_directory", the_owners_directory},
+	{"the_owners_directory_is_renamed", the_owners_directory_is_renamed},
 	{"assigned_addresses", assigned_addresses},
 	{"no_address_left", no_address_left},
 	{"endpoints_at_the_address", endpoints_at_the_address},
