@@ -38,19 +38,31 @@ static bool is_name(const char *s)
 	return false;
 }
 
+/*
+ * Why no source can own the host; NULL: one can. A host without a dot is the Service of each
+ * document's namespace in routes, and one of the Node's namespace for DNS clients.
+ */
+static const char *not_owned(const char *host)
+{
+	if (!is_name(host + (strncmp(host, "*.", 2) == 0 ? 2 : 0)))
+		return "is not a host's name";
+	return strchr(host, '.') ? NULL : "has no dot, so it is not the Service of one namespace";
+}
+
 /* Removes hosts with an error, so that mt_check_owns() does not report them again. */
 static void check_hosts(struct mt_fctx *c, struct mt_node_owns *o)
 {
 	for (uint32_t i = 0; i < o->n_hosts; i++) {
-		const char *s = o->hosts[i].s;
+		const char *s = o->hosts[i].s, *why = s ? not_owned(s) : NULL;
 		uint32_t mark;
 
-		if (!s || is_name(s + (strncmp(s, "*.", 2) == 0 ? 2 : 0)))
+		if (!why)
 			continue;
 		mark = mt_path_push(c, "hosts");
 		(void)mt_path_push_index(c, i);
-		mt_f_error(c, o->hosts[i].line, "write it like pay.example.com or *.example.com",
-			"\"%.128s\" is not a host's name", s);
+		mt_f_error(c, o->hosts[i].line,
+			"write it like pay.example.com, *.example.com or NAME.NAMESPACE",
+			"\"%.128s\" %s", s, why);
 		mt_path_pop(c, mark);
 		o->hosts[i].s = NULL;
 	}
@@ -66,33 +78,50 @@ static bool has_all_assigned(const struct mt_node_addr *a)
 	       a->prefix <= prefix && mt_prefix_contains(&a->addr, a->prefix, &net);
 }
 
+/* True for all IPv6 addresses, of a source with no IPv4 address. */
+static bool has_only_ipv6(const struct mt_node_owns *o, const struct mt_node_addr *a)
+{
+	for (uint32_t i = 0; i < o->n_addresses; i++)
+		if (mt_addr_is4(&o->addresses[i].addr))
+			return false;
+	return a->prefix == 0;
+}
+
+static void warn_of_address(
+	struct mt_fctx *c, const struct mt_node_owns *o, const struct mt_node_addr *a)
+{
+	if (has_all_assigned(a))
+		mt_f_warn(c, a->text.line, "give the source a part of 240.240.0.0/16",
+			"%.64s has all addresses of 240.240.0.0/16: services of all sources "
+			"need `addresses`, because none is left to be assigned",
+			a->text.s);
+	if (has_only_ipv6(o, a))
+		mt_f_warn(c, a->text.line, "write IPv4 addresses, too, as 0.0.0.0/0",
+			"%.64s has no IPv4 addresses", a->text.s);
+}
+
 /* As check_hosts(). */
 static void check_addresses(struct mt_fctx *c, struct mt_node_owns *o)
 {
 	for (uint32_t i = 0; i < o->n_addresses; i++) {
 		struct mt_node_addr *a = &o->addresses[i];
-		bool unclear = a->text.s && mt_owned_has_host_bits(&a->addr, a->prefix);
 		uint32_t mark;
 
-		if (!a->text.s || !(unclear || has_all_assigned(a)))
+		if (!a->text.s)
 			continue;
 		mark = mt_path_push(c, "addresses");
 		(void)mt_path_push_index(c, i);
-		if (unclear)
+		if (mt_owned_has_host_bits(&a->addr, a->prefix)) {
 			mt_f_error(c, a->text.line,
 				"write the network's first address, or no prefix",
 				"%.64s is an address in a network, so it is not clear which of "
 				"both is meant",
 				a->text.s);
-		else
-			mt_f_warn(c, a->text.line, "give the source a part of 240.240.0.0/16",
-				"%.64s has all addresses of 240.240.0.0/16: services of all "
-				"sources "
-				"need `addresses`, because none is left to be assigned",
-				a->text.s);
-		mt_path_pop(c, mark);
-		if (unclear)
 			a->text.s = NULL;
+		} else {
+			warn_of_address(c, o, a);
+		}
+		mt_path_pop(c, mark);
 	}
 }
 

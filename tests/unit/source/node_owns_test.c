@@ -15,7 +15,7 @@ static void test_whole(void)
 {
 	struct loaded l = load_text(SHOP("{addresses: [192.0.2.2, '2001:db8::/64', "
 					 "'::ffff:198.51.100.0/120'], hosts: [Pay.Example.COM., "
-					 "'*.shop.example.com', pay.shop, _x]}"));
+					 "'*.shop.example.com', pay.shop, _x.y]}"));
 	const struct mt_node_owns *o = l.m->node ? l.m->node->sources[0].owns : NULL;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(o);
@@ -42,7 +42,7 @@ static void test_bad(void)
 		{SHOP("{hosts: []}"), "7: error: spec.sources[0].owns.hosts: is an empty"},
 		{SHOP("{addresses: [192.0.2.2], hosts: ~}"),
 			"7: error: spec.sources[0].owns.hosts: is an empty"},
-		{SHOP("{address: [192.0.2.2], hosts: [x]}"),
+		{SHOP("{address: [192.0.2.2], hosts: [x.y]}"),
 			"7: error: spec.sources[0].owns.address: unknown"},
 		{SHOP("{addresses: [192.0.2.2/33]}"),
 			"7: error: spec.sources[0].owns.addresses[0]: \"192.0.2.2/33\" is not"},
@@ -52,10 +52,13 @@ static void test_bad(void)
 			"7: error: spec.sources[0].owns.addresses[0]: 192.0.2.2/24 is an address "
 			"in a network"},
 		{SHOP("{hosts: ['*']}"), "7: error: spec.sources[0].owns.hosts[0]: \"*\" is not"},
-		{SHOP("{hosts: [a, 'a.*.b']}"),
+		{SHOP("{hosts: [a.b, 'a.*.b']}"),
 			"7: error: spec.sources[0].owns.hosts[1]: \"a.*.b\" is not"},
 		{SHOP("{hosts: ['*a.b']}"), "7: error: spec.sources[0].owns.hosts[0]: \"*a.b\" is"},
 		{SHOP("{hosts: [a..b]}"), "7: error: spec.sources[0].owns.hosts[0]: \"a..b\" is"},
+		{SHOP("{hosts: [a.b, pay]}"),
+			"7: error: spec.sources[0].owns.hosts[1]: \"pay\" has no dot"},
+		{SHOP("{hosts: [pay.]}"), "7: error: spec.sources[0].owns.hosts[0]: \"pay\" has"},
 		{SHOP("{hosts: [a/b]}"), "7: error: spec.sources[0].owns.hosts[0]: \"a/b\" is not"},
 		{NODE "  - {xds: {servers: ['unix:/x'], nodeId: a}, owns: {hosts: [a.b]}}\n",
 			"7: error: spec.sources[0]: owns is a directory's"},
@@ -70,7 +73,7 @@ static void test_bad(void)
 			"9: error: spec.sources[2].owns.hosts[0]: b.x overlaps b.x on line 7, "
 			"which "
 			"sources[0] owns"},
-		{TWO("{hosts: ['*.x']}", "{hosts: [c, b.x]}"),
+		{TWO("{hosts: ['*.x']}", "{hosts: [c.y, b.x]}"),
 			"9: error: spec.sources[2].owns.hosts[1]: b.x overlaps *.x on line 7"},
 		{TWO("{hosts: [b.x]}", "{hosts: ['*.x']}"),
 			"9: error: spec.sources[2].owns.hosts[0]: *.x overlaps b.x on line 7"},
@@ -111,7 +114,7 @@ static void test_good(void)
 	static const char *const texts[] = {
 		SHOP("{hosts: ['*.x', a.x, a.x, '*.b.x']}"),
 		SHOP("{addresses: [192.0.2.0/24, 192.0.2.7, 192.0.2.7]}"),
-		TWO("{hosts: [x]}", "{hosts: ['*.x']}"),
+		TWO("{hosts: [x.y]}", "{hosts: ['*.x.y']}"),
 		TWO("{addresses: ['::/0']}", "{addresses: [0.0.0.0/0]}"),
 		/* A wildcard has no short name. */
 		TWO("{hosts: ['*.dev.svc.cluster.local']}", "{hosts: [api.example.dev]}"),
@@ -127,27 +130,28 @@ static void test_good(void)
 	}
 }
 
-static void test_no_address_left(void)
+static void test_warnings(void)
 {
 	static const struct {
-		const char *text;
-		bool warns;
+		const char *text, *expect;
 	} rows[] = {
-		{SHOP("{addresses: [240.240.0.0/16]}"), true},
-		{SHOP("{addresses: [192.0.2.1, 240.0.0.0/4]}"), true},
-		{SHOP("{addresses: [0.0.0.0/0]}"), true},
-		{SHOP("{addresses: [240.240.0.0/17, 240.240.128.0/18]}"), false},
-		{SHOP("{addresses: ['::/0', 240.241.0.0/16]}"), false},
+		{SHOP("{addresses: [240.240.0.0/16]}"), "none is left to be assigned"},
+		{SHOP("{addresses: [192.0.2.1, 240.0.0.0/4]}"), "none is left to be assigned"},
+		{SHOP("{addresses: [0.0.0.0/0]}"), "none is left to be assigned"},
+		{SHOP("{addresses: [240.240.0.0/17, 240.240.128.0/18]}"), NULL},
+		{SHOP("{addresses: ['::/0', 240.241.0.0/16]}"), NULL},
+		{SHOP("{addresses: ['::/0', '2001:db8::/64']}"),
+			"spec.sources[0].owns.addresses[0]: ::/0 has no IPv4 addresses"},
+		{SHOP("{addresses: ['2001:db8::/64']}"), NULL},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		struct loaded l = load_text(rows[i].text);
 
 		CU_ASSERT_EQUAL(l.diags.errors, 0);
-		CU_ASSERT_EQUAL(l.diags.warnings, rows[i].warns);
-		if (rows[i].warns)
-			CU_ASSERT_PTR_NOT_NULL(
-				strstr(first_diag(&l), "none is left to be assigned"));
+		CU_ASSERT_EQUAL(l.diags.warnings, rows[i].expect != NULL);
+		if (rows[i].expect)
+			CU_ASSERT_PTR_NOT_NULL(strstr(first_diag(&l), rows[i].expect));
 		unload(&l);
 	}
 }
@@ -156,6 +160,6 @@ const struct mt_test node_owns_tests[] = {
 	{"whole", test_whole},
 	{"bad", test_bad},
 	{"good", test_good},
-	{"no_address_left", test_no_address_left},
+	{"warnings", test_warnings},
 	{0},
 };
