@@ -8,8 +8,9 @@
  * it is refused. The wide one is never refused, because it takes no clients from others. It keeps
  * its clients also while nothing is served for it, as without its certificate or its routes.
  *
- * The node answers for any other address only because of the objects that have it. Wider listeners
- * have no clients there.
+ * The node answers for any other address only because of the objects that have it. A wider listener
+ * has clients there only on ports at which none of them is served, so no object takes clients from
+ * it. If a source owns such an address, Gateways of others without `bind` still have these clients.
  */
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
