@@ -117,7 +117,11 @@ void mt_table_own(struct mt_object_table *t, const struct mt_object *node);
  * source displaces an object that may have some.
  */
 enum mt_owning {
-	MT_OWNING_SOME, /* a usable object, which may have all of those that it has */
+	/*
+	 * It has some, and may have all that it has; or it is unusable, and this is so for the last
+	 * good version, which is one of the same source.
+	 */
+	MT_OWNING_SOME,
 	MT_OWNING_NONE,
 	/*
 	 * It may not have all of them; or it is unusable, and this is so for the last good version,

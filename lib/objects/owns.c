@@ -362,40 +362,53 @@ static const char *report(
 	return mt_region_printf(&t->region, "%s: %s (%s)", c->path, what, remedy);
 }
 
+/* True if a version has what another source than `self` owns. */
+static bool is_of_others(
+	const struct mt_object_table *t, const struct mt_object *version, uint32_t self)
+{
+	struct claim c = {.t = t, .o = version, .self = self};
+
+	return has_others(&c);
+}
+
 /*
- * True if the last good version with the identity of an object is one of another source, and has
- * what the object's source may not have.
+ * Returns the last good version with the identity of an object; NULL: there is none. *source
+ * receives the source that its file is in.
  */
-static bool is_foreign(struct mt_object_table *t, const struct mt_source_reading *r,
-	struct mt_kept *kept, const struct mt_object *o, uint32_t self)
+static const struct mt_object *last_good(struct mt_object_table *t,
+	const struct mt_source_reading *r, struct mt_kept *kept, const struct mt_object *o,
+	uint32_t *source)
 {
 	struct mt_kept_one *one = mt_strmap_get(&kept->all, mt_object_key(o));
-	struct claim c = {.t = t, .self = self};
-	uint32_t was;
 
 	if (!one || !one->file)
-		return false;
-	(void)source_of(t, one->file, &was);
-	c.o = was != self ? mt_kept_absent_good(one, r) : NULL;
-	return c.o && has_others(&c);
+		return NULL;
+	(void)source_of(t, one->file, source);
+	return mt_kept_absent_good(one, r);
 }
 
 enum mt_owning mt_object_owning(struct mt_object_table *t, const struct mt_source_reading *r,
 	struct mt_kept *kept, const struct mt_object *o, bool *foreign)
 {
-	bool refused = o->status == MT_OBJECT_REFUSED;
-	struct claim c = {.t = t, .o = o};
+	bool limited = o->only != NULL, refused = o->status == MT_OBJECT_REFUSED;
+	const struct mt_object *good;
+	uint32_t self, was = MT_OWNED_NO_SOURCE;
 
 	*foreign = false;
 	if (!t->owned || o->is_node || o->status == MT_OBJECT_IGNORED)
 		return MT_OWNING_NONE;
-	(void)source_of(t, o->origin.file, &c.self);
-	if (o->only && (refused || has_others(&c))) {
-		*foreign = is_foreign(t, r, kept, o, c.self);
-		return refused && !*foreign ? MT_OWNING_NONE : MT_OWNING_OTHERS;
+	(void)source_of(t, o->origin.file, &self);
+	if (!refused && !(limited && is_of_others(t, o, self)))
+		return is_of_others(t, o, MT_OWNED_NO_SOURCE) ? MT_OWNING_SOME : MT_OWNING_NONE;
+	good = last_good(t, r, kept, o, &was);
+	if (good && limited && is_of_others(t, good, self)) {
+		*foreign = was != self;
+		return refused && was == self ? MT_OWNING_NONE : MT_OWNING_OTHERS;
 	}
-	c.self = MT_OWNED_NO_SOURCE;
-	return !refused && has_others(&c) ? MT_OWNING_SOME : MT_OWNING_NONE;
+	if (!refused)
+		return MT_OWNING_OTHERS;
+	return good && was == self && is_of_others(t, good, MT_OWNED_NO_SOURCE) ? MT_OWNING_SOME
+										: MT_OWNING_NONE;
 }
 
 bool mt_row_is_disowned(struct mt_object_table *t, struct mt_object_row *row)

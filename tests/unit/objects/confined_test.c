@@ -433,6 +433,40 @@ static void a_new_limit_of_a_last_good_version(void)
 	}
 }
 
+#define ONE(host, endpoint)                                                                        \
+	ISTIO("ServiceEntry", "one", "a")                                                          \
+	"  hosts: [" host "]\n  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"             \
+	"  location: MESH_INTERNAL\n  resolution: STATIC\n  endpoints: [{address: " endpoint       \
+	"}]\n"
+
+/*
+ * An owner's object gets a mistake, before or after an object of its name in another source that
+ * has the namespace, too: its last good version stays.
+ */
+static void a_mistake_of_an_owner(void)
+{
+	for (int i = 0; i < 4; i++) {
+		struct scene sc;
+
+		begin(&sc,
+			NODE("{directory: all, namespaces: [a, b, default]}, {directory: all/team, "
+			     "namespaces: [a], owns: {hosts: [one.corp]}}"));
+		scene_write(&sc, "all/team/one.yaml", ONE("one.corp", "198.51.100.4"));
+		scene_serve(&sc);
+		scene_write(&sc, "all/b.yaml", ONE("two.corp", "198.51.100.5"));
+		if (i % 2)
+			scene_serve(&sc);
+		scene_write(&sc, "all/team/one.yaml", ONE("one.corp", "198.51.100.4, weight: -1"));
+		for (int load = 0; load < 2; load++) {
+			if (i / 2)
+				scene_restart(&sc);
+			scene_serve(&sc);
+			IS_STATUS(&sc, "ServiceEntry", "one", "last-good");
+		}
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test confined_tests[] = {
 	{"confined_sources", confined_sources},
 	{"namespaces_of_a_source", namespaces_of_a_source},
@@ -443,5 +477,6 @@ const struct mt_test confined_tests[] = {
 	{"a_limit_that_is_new", a_limit_that_is_new},
 	{"last_good_versions", last_good_versions},
 	{"a_new_limit_of_a_last_good_version", a_new_limit_of_a_last_good_version},
+	{"a_mistake_of_an_owner", a_mistake_of_an_owner},
 	{0},
 };

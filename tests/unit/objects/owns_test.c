@@ -318,19 +318,23 @@ static const struct {
 
 static const char *const holders[] = {"shop", "ops"};
 
-/* The victims, written by the owner or an operator. */
-static void write_victims(struct scene *sc, const char *dir)
+static void write_both(struct scene *sc, const char *dir, const char *one, const char *w)
 {
 	char name[32];
 
+	snprintf(name, sizeof(name), "%s/one.yaml", dir);
+	scene_write(sc, name, one);
+	snprintf(name, sizeof(name), "%s/w.yaml", dir);
+	scene_write(sc, name, w);
+}
+
+/* The victims, written by the owner or an operator. */
+static void write_victims(struct scene *sc, const char *dir)
+{
 	if (strcmp(dir, "shop") == 0)
 		return;
-	scene_write(sc, "shop/one.yaml", NULL);
-	scene_write(sc, "shop/w.yaml", NULL);
-	snprintf(name, sizeof(name), "%s/one.yaml", dir);
-	scene_write(sc, name, ONE);
-	snprintf(name, sizeof(name), "%s/w.yaml", dir);
-	scene_write(sc, name, BUYER);
+	write_both(sc, "shop", NULL, NULL);
+	write_both(sc, dir, ONE, BUYER);
 }
 
 static void are_served(const struct scene *sc)
@@ -375,7 +379,6 @@ static void copies_while_a_file_is_unreadable(void)
 {
 	for (size_t i = 0; i < 4 * MT_ARRAY_LEN(copies); i++) {
 		const char *dir = holders[i % 2];
-		char name[32];
 		struct scene sc;
 
 		if (!copies[i / 4].disowned)
@@ -384,10 +387,7 @@ static void copies_while_a_file_is_unreadable(void)
 		write_victims(&sc, dir);
 		scene_serve(&sc);
 		scene_write(&sc, "a/x.yaml", copies[i / 4].text);
-		snprintf(name, sizeof(name), "%s/one.yaml", dir);
-		scene_write(&sc, name, "}{\n");
-		snprintf(name, sizeof(name), "%s/w.yaml", dir);
-		scene_write(&sc, name, "\xff\xfe\xff");
+		write_both(&sc, dir, "}{\n", "\xff\xfe\xff");
 		for (int load = 0; load < 3; load++) {
 			if (i / 2 % 2)
 				scene_restart(&sc);
@@ -395,10 +395,7 @@ static void copies_while_a_file_is_unreadable(void)
 			are_served(&sc);
 		}
 		/* It is gone at last, and the copy does not follow it. */
-		snprintf(name, sizeof(name), "%s/one.yaml", dir);
-		scene_write(&sc, name, NULL);
-		snprintf(name, sizeof(name), "%s/w.yaml", dir);
-		scene_write(&sc, name, NULL);
+		write_both(&sc, dir, NULL, NULL);
 		scene_serve(&sc);
 		IS_PRINCIPAL(&sc, "192.0.2.5", "");
 		LEADS_TO(&sc, "one.corp", "-");
