@@ -146,17 +146,34 @@ static bool gateway(struct claim *c, const struct mt_gateway *g)
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
-/* True for a namespace of the object's source. */
+static bool has_namespace(const struct mt_node_source *s, const char *ns, size_t len)
+{
+	for (uint32_t i = 0; i < s->n_namespaces; i++)
+		if (strlen(s->namespaces[i].s) == len && memcmp(s->namespaces[i].s, ns, len) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * True for a namespace of the object's source. One that another source with `owns` has as well
+ * counts as that one's, because its clients follow the owner's routes.
+ */
 static bool is_own(const struct claim *c, const char *ns, size_t len)
 {
 	const struct mt_node *n = node_of(c->t);
-	const struct mt_node_source *s =
-		c->self == MT_OWNED_NO_SOURCE ? NULL : &n->sources[c->self];
 
-	for (uint32_t i = 0; s && i < s->n_namespaces; i++)
-		if (strlen(s->namespaces[i].s) == len && memcmp(s->namespaces[i].s, ns, len) == 0)
-			return true;
+	for (uint32_t i = 0; i < n->n_sources; i++)
+		if (i != c->self && n->sources[i].owns && has_namespace(&n->sources[i], ns, len))
+			return false;
+	if (c->self != MT_OWNED_NO_SOURCE && has_namespace(&n->sources[c->self], ns, len))
+		return true;
 	return strlen(c->o->ns) == len && memcmp(c->o->ns, ns, len) == 0;
+}
+
+/* True if the namespace of the object itself is its own. */
+static bool is_at_home(const struct claim *c)
+{
+	return is_own(c, c->o->ns, strlen(c->o->ns));
 }
 
 /*
@@ -166,9 +183,9 @@ static bool is_own(const struct claim *c, const char *ns, size_t len)
 static bool is_for_others(const struct claim *c, const struct mt_exports *to)
 {
 	for (uint32_t i = 0; i < to->n; i++) {
-		const char *ns = to->v[i].s;
+		const char *ns = strcmp(to->v[i].s, ".") == 0 ? c->o->ns : to->v[i].s;
 
-		if (strcmp(ns, ".") != 0 && strcmp(ns, "~") != 0 && !is_own(c, ns, strlen(ns)))
+		if (strcmp(ns, "~") != 0 && !is_own(c, ns, strlen(ns)))
 			return true;
 	}
 	return to->n == 0;
@@ -179,7 +196,21 @@ static bool is_gateway_of_others(const struct claim *c, const char *name)
 {
 	const char *slash = strchr(name, '/');
 
-	return slash && !is_own(c, name, (size_t)(slash - name));
+	if (slash)
+		return !is_own(c, name, (size_t)(slash - name));
+	return strcmp(name, "mesh") != 0 && !is_at_home(c);
+}
+
+/* What the author of routes may write instead. */
+static const char *remedy_of(const struct claim *c, bool gateways, bool mesh)
+{
+	if (!is_at_home(c))
+		return "write the routes in a namespace that no other source with `owns` has";
+	if (gateways && mesh)
+		return "name only Gateways of its own namespaces, and for clients of its own "
+		       "namespace alone write exportTo: [.]";
+	return gateways ? "name only Gateways of its own namespaces"
+			: "for clients of its own namespace alone write exportTo: [.]";
 }
 
 /* The routes of a VirtualService or a MetaRouter. */
@@ -220,10 +251,10 @@ static bool routes(struct claim *c, const struct routes *r)
 		mesh |= strcmp(r->gateways[i].s, "mesh") == 0;
 		others |= is_gateway_of_others(c, r->gateways[i].s);
 	}
-	if (!others && !(mesh && is_for_others(c, r->to)))
+	mesh = mesh && is_for_others(c, r->to);
+	if (!others && !mesh)
 		return false;
-	c->remedy = others ? "name only Gateways of its own namespaces"
-			   : "for clients of its own namespace alone write exportTo: [.]";
+	c->remedy = remedy_of(c, others, mesh);
 	for (uint32_t i = 0; i < r->n_hosts; i++) {
 		const char *host = r->hosts[i].s;
 
@@ -261,7 +292,7 @@ static bool meta_router(struct claim *c, const struct mt_meta_router *mr)
 
 /*
  * A TCPRoute or TLSRoute. One that has a Service of another namespace as its parent is for clients
- * of its own namespace. A Gateway admits routes to its listeners itself (`allowedRoutes`).
+ * of the route's namespace. A Gateway admits routes to its listeners itself (`allowedRoutes`).
  */
 static bool gateway_api_route(struct claim *c, const struct mt_gwapi_route *g)
 {
@@ -273,12 +304,13 @@ static bool gateway_api_route(struct claim *c, const struct mt_gwapi_route *g)
 	mt_region_init(&r, 0);
 	for (uint32_t i = 0; i < g->n_parents && !has; i++) {
 		const struct mt_gwapi_ref *p = &g->parents[i];
+		const char *ns = p->ns.s ? p->ns.s : g->meta.ns;
 
 		if (!mt_gwapi_is_service(p, false) || !p->name.s ||
-			(p->ns.s && strcmp(p->ns.s, g->meta.ns) != 0))
+			(strcmp(ns, g->meta.ns) != 0 && is_at_home(c)))
 			continue;
 		snprintf(path, sizeof(path), "spec.parentRefs[%u]", i);
-		has = has_host(c, mt_service_host(&r, p->name.s, g->meta.ns, domain), p->name.s,
+		has = has_host(c, mt_service_host(&r, p->name.s, ns, domain), p->name.s,
 			p->name.line, path);
 	}
 	has |= r.failed;

@@ -49,6 +49,9 @@
 #define SERVED(hosts, more)                                                                        \
 	ROUTES("VirtualService", hosts,                                                            \
 		more "  dubbo: [{route: [{destination: {host: evil.a}}]}]\n")
+#define OF_SHOP(hosts, more)                                                                       \
+	ISTIO("VirtualService", "v", "shop")                                                       \
+	"  hosts: [" hosts "]\n" more "  dubbo: [{route: [{destination: {host: evil.a}}]}]\n"
 #define ROUTER(host, more)                                                                         \
 	"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"                          \
 	"metadata: {name: v, namespace: a}\nspec:\n  hosts: [" host "]\n" more                     \
@@ -183,6 +186,8 @@ static const struct {
 	{ROUTER("one.corp", FROM("a/g") TO(".")), "MetaRouter", "v", NULL},
 	{ROUTER("one.corp", FROM("a/g")), "MetaRouter", "v", "spec.hosts[0]: one.corp belongs"},
 	{ROUTER("one.corp", FROM("shop/g") TO(".")), "MetaRouter", "v", "spec.hosts[0]: one.corp"},
+	{ROUTER("one.corp", FROM("shop/g")), "MetaRouter", "v",
+		"(name only Gateways of its own namespaces, and for clients of its own namespace "},
 	{TCP_ROUTE("a", "namespace: shop, name: pay, "), "TCPRoute", "r", NULL},
 };
 
@@ -190,12 +195,20 @@ static const struct {
 	const char *text, *kind, *name, *error;
 } of_one_namespace[] = {
 	/* Names without a dot, and Services, of the owner's namespace. */
-	{ISTIO("VirtualService", "v", "shop") "  hosts: [pay]\n  dubbo: [{route: [{destination: "
-					      "{host: evil.a}}]}]\n",
-		"VirtualService", "v", ":5: error: spec.hosts[0]: pay belongs"},
+	{OF_SHOP("pay", ""), "VirtualService", "v", ":5: error: spec.hosts[0]: pay belongs"},
 	{TCP_ROUTE("shop", "name: pay, "), "TCPRoute", "r",
 		":5: error: spec.parentRefs[0]: pay belongs"},
 	{TCP_ROUTE("shop", "name: other, "), "TCPRoute", "r", NULL},
+	/* The owner's clients, by a namespace that the other source has, too. */
+	{OF_SHOP("one.corp", TO(".")), "VirtualService", "v",
+		"(write the routes in a namespace that no other source with `owns` has; an "},
+	{OF_SHOP("one.corp", FROM("g")), "VirtualService", "v", "spec.hosts[0]: one.corp"},
+	{OF_SHOP("two.corp", TO(".")), "VirtualService", "v", NULL},
+	{SERVED("one.corp", TO("., shop")), "VirtualService", "v", "spec.hosts[0]: one.corp"},
+	{SERVED("one.corp", TO("., com")), "VirtualService", "v", NULL},
+	{SERVED("one.corp", FROM("shop/g")), "VirtualService", "v", "spec.hosts[0]: one.corp"},
+	{TCP_ROUTE("shop", "namespace: corp, name: one, "), "TCPRoute", "r", "gives it one.corp"},
+	{TCP_ROUTE("a", "namespace: corp, name: one, "), "TCPRoute", "r", NULL},
 };
 
 /* Loads what is written, also after a restart. */
