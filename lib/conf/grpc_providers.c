@@ -461,7 +461,9 @@ static const char *find_cluster(struct reach *to, const char *name)
 	const char *why = NULL;
 
 	if (!mc)
-		return "there is no such cluster";
+		return mt_strmap_get(&to->b->clusters, name)
+			       ? "a document has a cluster of this name, which is not queried"
+			       : "there is no such cluster";
 	if (mc->demand_ms)
 		return "the control plane has not sent the cluster";
 	add_endpoints(to, mc, eps, MESHED);

@@ -158,6 +158,26 @@ static void nobody(void)
 	}
 }
 
+/* A document's cluster takes the name, and its endpoints are an author's: they are not queried. */
+static void of_a_document(void)
+{
+	static const char doc[] =
+		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: limits, "
+		"namespace: shop}\nspec: {hosts: [limits.test], addresses: [192.0.2.9], "
+		"resolution: STATIC, ports: [{number: 8081, name: tcp}], "
+		"endpoints: [{address: 203.0.113.1}]}\n";
+	struct mesh_scene sc = mesh_scene_new();
+
+	CU_ASSERT_EQUAL(mt_source_text(sc.m, &sc.diags, "t", doc, strlen(doc)), 0);
+	limit(&sc, LIMITS);
+	mesh_simple_cluster(sc.m, LIMITS);
+	mesh_load(&sc);
+	CU_ASSERT_PTR_NULL(compiled(&sc)->provider);
+	CU_ASSERT(mesh_told(&sc, MT_DIAG_WARNING, "l",
+		"nothing is limited: a document has a cluster of this name"));
+	mesh_scene_end(&sc);
+}
+
 static void no_endpoints(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
@@ -254,6 +274,7 @@ const struct mt_test mesh_limits_tests[] = {
 	{"which of its endpoints", which_endpoints},
 	{"what did not change is kept", kept},
 	{"no cluster", nobody},
+	{"a document's cluster", of_a_document},
 	{"no endpoints", no_endpoints},
 	{"mutual TLS", by_tls},
 	{"order of filters", order},
