@@ -2,7 +2,9 @@
 """Output of the demo. Each fact is printed when it is known, and again in the report."""
 
 import dataclasses
+import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +22,13 @@ class Step:
     output: IO
     began: float
     seconds: int
+
+
+def progress(step):
+    """The last [done/all] that ninja wrote, or "". Does not move the offset of the file, which the program shares."""
+    fd = step.output.fileno()
+    found = re.findall(rb"^\[\d+/\d+\]", os.pread(fd, 4096, max(os.fstat(fd).st_size - 4096, 0)), re.M)
+    return found[-1].decode() if found else ""
 
 
 class Stage:
@@ -49,14 +58,17 @@ class Stage:
         return Step(title, running, output, time.monotonic(), seconds)
 
     def wait(self, step):
-        """Prints the step's name, a dot every 5 s, and its time; returns its output. If it fails, raises an error with the last output."""
+        """
+        Prints the step's name, a dot every 5 s, every 30 s how much of a build is done, and its time; returns its output. If it fails,
+        raises an error with the last output.
+        """
         print(f"  {step.title} ", end="", flush=True)
-        while True:
+        for turn in itertools.count(1):
             try:
                 step.running.wait(timeout=5)
                 break
             except subprocess.TimeoutExpired:
-                print(".", end="", flush=True)
+                print(progress(step) if turn % 6 == 0 else "", end=".", flush=True)
                 if time.monotonic() - step.began > step.seconds:
                     os.killpg(step.running.pid, signal.SIGKILL)
                     raise RuntimeError(f"{step.title}: not done within {step.seconds} s") from None
