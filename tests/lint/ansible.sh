@@ -6,7 +6,7 @@ command -v ansible-lint >/dev/null || { echo "SKIPPED: ansible-lint is not insta
 cd "$(dirname "$0")/../../ansible"
 ansible-lint --offline -q host.yml site.yml upgrade.yml remove.yml roles
 log=$(mktemp)
-trap 'rm -rf "$log" "$log.deb" "$log.etc"' EXIT
+trap 'rm -rf "$log" "$log.deb" "$log.etc" "$log.yml"' EXIT
 : >"$log.deb"
 
 # Runs a playbook in check mode; what it is about comes first.
@@ -39,6 +39,19 @@ for names in '"name": "policy"' '"name": "a.yaml", "content": {}}, {"name": "a.y
 	refused "each name may be there once" site.yml -e host_hugepages_mb=0 -e "{\"meltemi_package\": \"none\",
 		\"meltemi_daemon\": \"/bin/true\", \"meltemi_directory\": \"$log.etc\", \"meltemi_documents\": [{$names, \"content\": {}}]}"
 done
+other="\"meltemi_package\": \"none\", \"meltemi_service\": \"none\", \"meltemi_start_command\": \"true\", \"meltemi_daemon\": \"/bin/true\",
+	\"meltemi_shell\": \"/bin/false\", \"meltemi_directory\": \"$log.etc\""
+play "a new host without a package" site.yml --diff -e host_hugepages_mb=0 -e "{$other, \"meltemi_stop_command\": \"true\",
+	\"meltemi_node\": {\"spec\": {}}, \"meltemi_documents\": [{\"name\": \"a.yaml\", \"content\": {}}]}"
+grep -q "the new configuration is not checked" "$log" || { cat "$log"; echo "nothing tells that the configuration is not checked" >&2; exit 1; }
+printf -- '- hosts: all\n  gather_facts: false\n  tasks: [{ansible.builtin.include_role: {name: node, tasks_from: restart.yml}}]\n' >"$log.yml"
+began=$(date +%s)
+if ANSIBLE_ROLES_PATH=roles ansible-playbook -i inventory.local.yml "$log.yml" -e "{$other, \"meltemi_stop_command\": \"sleep 300\",
+	\"meltemi_command_seconds\": 1}" >"$log" 2>&1 || [ $(($(date +%s) - began)) -gt 60 ]; then
+	cat "$log"
+	echo "a stop command that never ends is not ended" >&2
+	exit 1
+fi
 mkdir -p "$log.etc/services"
 play "a Node document with a token" site.yml --diff -e host_hugepages_mb=0 -e "{\"meltemi_package\": \"none\", \"meltemi_service\": \"none\",
 	\"meltemi_start_command\": \"true\", \"meltemi_stop_command\": \"true\", \"meltemi_daemon\": \"/bin/true\", \"meltemi_directory\": \"$log.etc\",
