@@ -724,6 +724,13 @@ static void read_object(struct mt_fctx *c, const struct mt_ynode *root)
 			exclude(c, o, k);
 		else
 			read_known(c, k, o);
+	} else if (k && k->restricts && c->diags->errors != errors && !c->place->codecs &&
+		   !mt_place_excludes(c->place, k, o->ns)) {
+		/* Of a wrong API version: as the object that is meant, it closes what it selects. */
+		o->group = k->group;
+		o->may_restrict = true;
+		o->restricts =
+			k->restricts(mt_yaml_get(root, "metadata"), mt_yaml_get(root, "spec"));
 	}
 	if (c->diags->errors != errors) {
 		o->status = MT_OBJECT_REFUSED;

@@ -361,6 +361,12 @@ static void a_restriction_that_is_broken(bool again)
 		&sc, "p.yaml", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: STRICT}}"));
 	next(&sc, again);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
+	scene_write(&sc, "p.yaml",
+		"apiVersion: security.istio.oi/v1\nkind: PeerAuthentication\n"
+		"metadata: {name: p, namespace: x}\nspec: {mtls: {mode: PERMISSIVE}}\n");
+	next(&sc, again);
+	IS_STATUS(&sc, "PeerAuthentication", "p", "last-good");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
 	scene_write(&sc, "p.yaml", "");
 	next(&sc, again);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);

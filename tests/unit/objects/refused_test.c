@@ -351,7 +351,9 @@ static void what_served_before(void)
 }
 
 #define TARGET(kind, name, more) "{group: networking.istio.io, kind: " kind ", name: " name more "}"
-#define REFUSED(ns, scope)	 SECURITY("AuthorizationPolicy", "p", ns, "{action: NONSENSE, " scope "}")
+#define VERSIONED(version, spec)                                                                   \
+	version "kind: AuthorizationPolicy\nmetadata: {name: p, namespace: x}\nspec: " spec "\n"
+#define REFUSED(ns, scope) SECURITY("AuthorizationPolicy", "p", ns, "{action: NONSENSE, " scope "}")
 
 /* A refused policy closes its targets, and its whole namespace if these cannot be read. */
 static const struct {
@@ -376,6 +378,19 @@ static const struct {
 	{REFUSED("x", "selector: {matchLabels: {v: w}}, targetRefs: [" TARGET(
 			      "ServiceEntry", "a", "") "]"),
 		"refused", -2, -2},
+	/* A wrong version, a misspelled group or none. What would let everybody in closes nothing. */
+	{VERSIONED("apiVersion: security.istio.io/v9\n", "{}"), "refused", -2, -2},
+	{VERSIONED("apiVersion: security.istio.oi/v1\n", "{}"), "refused", -2, -2},
+	{VERSIONED("apiVersion: security.istio.com/v1\n", "{}"), "refused", -2, -2},
+	{VERSIONED("apiVersion: v1\n", "{}"), "refused", -2, -2},
+	{VERSIONED("apiVersion:\n", "{}"), "refused", -2, -2},
+	{VERSIONED("", "{action: DENY, rules: [{}]}"), "refused", -2, -2},
+	{VERSIONED("", "{targetRefs: [" TARGET("ServiceEntry", "a", "") "]}"), "refused", -2, 1},
+	{VERSIONED("apiVersion: security.istio.oi/v1\n", "{rules: [{}]}"), "refused", 1, 1},
+	/* Of other software, or of another group of the mesh. */
+	{VERSIONED("apiVersion: security.example.com/v1\n", "{}"), "ignored", 1, 1},
+	{VERSIONED("apiVersion: policy.linkerd.io/v1alpha1\n", "{}"), "ignored", 1, 1},
+	{VERSIONED("apiVersion: networking.istio.io/v1\n", "{}"), "refused", 1, 1},
 	/* The namespace of a target refuses no policy. */
 	{SECURITY("AuthorizationPolicy", "p", "x",
 		 "{targetRefs: [" TARGET("ServiceEntry", "a", ", namespace: y") "], rules: [{}]}"),
