@@ -70,6 +70,8 @@ void mt_rights_print(const struct mt_rights_profile *p, FILE *out)
 		fprintf(out, " none");
 	fprintf(out, "\naddress families  AF_UNIX AF_INET AF_INET6 AF_NETLINK%s%s\n",
 		p->families ? " " : "", families(p));
+	/* for private keys, and for rings of af_packet, buffers of af_xdp and vfio */
+	fprintf(out, "locked memory     unlimited\n");
 	for (uint32_t i = 0; i < p->n_paths; i++)
 		fprintf(out, "writes to         %s\n", p->paths[i]);
 	if (p->view_group)

@@ -95,7 +95,8 @@ void table_of_ports(void)
 
 		snprintf(want, sizeof(want),
 			"user              %s\ncapabilities      %s\ndevices           %s\n"
-			"address families  AF_UNIX AF_INET AF_INET6 AF_NETLINK%s\n",
+			"address families  AF_UNIX AF_INET AF_INET6 AF_NETLINK%s\n"
+			"locked memory     unlimited\n",
 			rows[i].user, rows[i].capabilities, rows[i].devices, rows[i].families);
 		CU_ASSERT_PTR_NOT_NULL(
 			mt_rights_add_port(&p, rows[i].device, rows[i].profile, sys, &e));
