@@ -268,6 +268,14 @@ void check_sources(const struct daemon *d, const struct mt_node *n, struct mt_di
 			"there are neither directories nor discovery servers: nothing is served");
 }
 
+void check_shell(const struct mt_node *n, struct mt_diags *diags)
+{
+	if (!n->admin.socket.s && !n->admin.tls)
+		mt_diag_object(diags, MT_DIAG_NOTE, &n->meta, n->meta.origin.line,
+			"spec.admin.socket", "write admin: {socket: /run/meltemi/admin.sock}",
+			"no admin socket: meltemi cannot operate this node, and so not drain it");
+}
+
 void check_machine(const struct mt_node *n, struct mt_diags *diags)
 {
 	for (uint32_t i = 0; i < n->n_ports; i++) {

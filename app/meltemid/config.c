@@ -95,6 +95,7 @@ static struct mt_snapshot *compile(
 		check_machine(m->node, diags);
 	if (m && m->node && d->args.check) {
 		check_sources(d, m->node, diags);
+		check_shell(m->node, diags);
 		if (s)
 			check_reach(m->node, s, diags);
 	}

@@ -437,6 +437,8 @@ void check_machine(const struct mt_node *n, struct mt_diags *diags);
 void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags);
 /* For --check: warns if the Node has no sources, and no -d adds one. */
 void check_sources(const struct daemon *d, const struct mt_node *n, struct mt_diags *diags);
+/* For --check: notes that the Node has neither spec.admin.socket nor spec.admin.tls. */
+void check_shell(const struct mt_node *n, struct mt_diags *diags);
 
 /* Memory that a node takes, in bytes. */
 struct memory_use {

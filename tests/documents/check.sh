@@ -47,6 +47,14 @@ fresh() {
 	cp -r "$here/talks" "$work/docs"
 }
 
+# A Node without an admin socket has a note.
+mkdir "$work/docs"
+check no-shell 0 "node.yaml:1: note: spec.admin.socket: no admin socket: " --strict
+for admin in "socket: $work/admin.sock" "tls: {listen: 192.0.2.1:1, certificate: a, key: b, clientRoots: c, roles: [{identity: d, role: view}]}"; do
+	sed "\$ a\\  admin: {$admin}" "$work/node.yaml" >"$work/with-shell.yaml"
+	said=$("$daemon" -c "$work/with-shell.yaml" -d "$work/docs" --check 2>&1)
+	[[ $said == *" services, "*" 0 notes"* ]] || { echo "FAILED: admin: {$admin}: $said" >&2; failed=$((failed + 1)); }
+done
 fresh
 check talks 0 ""
 check talks 0 "" --strict

@@ -30,6 +30,7 @@ spec:
   routes: [{to: 0.0.0.0/0, port: p0}]
   tlsFiles: [{directory: /etc/meltemi/tls}]
   stateDirectory: state
+  admin: {socket: admin.sock}
 """
 # Files that Node documents name, for this machine. What depends on the machine gives warnings, which are no findings there.
 FILES = {"bootstrap.json": """\
