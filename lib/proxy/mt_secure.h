@@ -69,6 +69,9 @@ static inline const struct mt_cluster *mt_secure_reach_for_call(const struct mt_
 	return mt_unlikely(l->unlent) ? c->unlent : c;
 }
 
+/* Why the TLS handshake of a stream that is being closed has failed, static; NULL: it has not. */
+const char *mt_secure_failure(const struct mt_proxy *p, const struct mt_stream *s);
+
 /* ---- of clients ---- */
 
 /* TLS identity of the other end; NULL: plaintext. Valid as long as the stream. */

@@ -42,14 +42,15 @@ bool mt_proxy_ep_event(struct mt_proxy *p, struct mt_ep_event *e, uint64_t *miss
 }
 
 void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
-	const struct mt_ep_where *at, enum mt_close_reason reason)
+	const struct mt_ep_where *at, enum mt_close_reason reason, const char *handshake)
 {
 	/* A failed handshake with a caller's own identity does not count against the endpoint. */
 	if (mt_close_is_ours(reason) || (at->of_caller && reason == MT_CLOSE_HANDSHAKE) ||
 		!mt_ep_talks(ep, at->way))
 		return;
 	if (mt_ep_failed_by(ep, rule, p->now))
-		mt_ejection_begin(p, ep, rule, at, mt_close_reason_str(reason), NULL);
+		mt_ejection_begin(
+			p, ep, rule, at, handshake ? handshake : mt_close_reason_str(reason), NULL);
 }
 
 /*

@@ -100,9 +100,10 @@ static inline struct mt_ep_where mt_lanes_where(const struct mt_lanes *ln)
  * Counts a failed connect or a reset against the endpoint, and ejects it if `rule` (NULL: the
  * default) requires that. Does nothing if the failure is this node's own, if the handshake with a
  * caller's identity failed, or if the endpoint's connection settings have changed since.
+ * `handshake` is from mt_secure_failure().
  */
 void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,
-	const struct mt_ep_where *at, enum mt_close_reason reason);
+	const struct mt_ep_where *at, enum mt_close_reason reason, const char *handshake);
 /*
  * Call after a function of lib/upstream has ejected the endpoint. Reports the ejection to the
  * control thread. Starts health checks, which end the ejection, if the codec has heartbeats. `why`

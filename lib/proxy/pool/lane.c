@@ -661,7 +661,7 @@ static mt_noinline void not_opened(struct mt_proxy *p, const struct mt_lanes *ln
 	mt_account_connection(p, ln, true, why);
 	if (ep)
 		mt_ep_blame(p, ep, ex->attempt.cluster ? &ex->attempt.cluster->outlier : NULL, &at,
-			why);
+			why, NULL);
 }
 
 int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)

@@ -213,6 +213,7 @@ bool mt_up_nothing_awaited(const struct mt_up *u);
 struct mt_blame {
 	struct mt_ep_state *ep; /* NULL: the end counts against none */
 	const struct mt_outlier_rule *rule;
+	const char *handshake; /* mt_secure_failure() */
 };
 struct mt_blame mt_up_blame(struct mt_proxy *p, struct mt_up *u);
 /* Sends bytes to the server. */

@@ -30,6 +30,15 @@ bool mt_lanes_secured(struct mt_lanes *ln, struct mt_tls_context *tls)
 	return true;
 }
 
+const char *mt_secure_failure(const struct mt_proxy *p, const struct mt_stream *s)
+{
+	enum mt_tls_reason r = MT_TLS_WHY_none;
+
+	if (p->tls && mt_tls_stream_is(p->tls, s))
+		r = mt_tls_stream_why(s).reason;
+	return r == MT_TLS_WHY_none ? NULL : mt_tls_reason_failed(r);
+}
+
 /* ---- identity of callers at servers ---------------------------------------------------------- */
 
 struct mt_slice mt_secure_principal(const struct mt_tls_peer *peer)

@@ -171,7 +171,7 @@ static void blame_endpoint(
 	struct mt_ep_where at = mt_lanes_where(u->lanes);
 
 	if (b->ep)
-		mt_ep_blame(p, b->ep, b->rule, &at, reason);
+		mt_ep_blame(p, b->ep, b->rule, &at, reason, b->handshake);
 }
 
 void mt_up_kill(
@@ -306,6 +306,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	if (reason == MT_CLOSE_RESET && mt_up_nothing_awaited(u))
 		mt_idle_ended(p, u);
 	blame = mt_up_blame(p, u);
+	blame.handshake = mt_secure_failure(p, s);
 	if (connecting && reason != MT_CLOSE_OK && !mt_close_is_ours(reason))
 		mt_account_unsent(p, u->lanes, u->n_waiting);
 	lost = mt_pool_user.conn_ends(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,

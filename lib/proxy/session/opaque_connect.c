@@ -154,7 +154,7 @@ static void not_opened(struct mt_proxy *p, const struct mt_connecting *j, const 
 
 	mt_account_connection(p, ln, true, why);
 	if (__atomic_load_n(&ln->state->id, __ATOMIC_RELAXED) == ln->ep_id)
-		mt_ep_blame(p, ln->state, j->cluster ? &j->cluster->outlier : NULL, &at, why);
+		mt_ep_blame(p, ln->state, j->cluster ? &j->cluster->outlier : NULL, &at, why, NULL);
 }
 
 /* Opens a connection to the lane group's endpoint. False: no connection could be opened. */
@@ -413,11 +413,12 @@ void mt_opaque_not_connected(struct mt_proxy *p, struct mt_pair *pr, enum mt_clo
 {
 	struct mt_ep_where at = mt_lanes_where(pr->lanes);
 	struct mt_connecting *j = mt_connecting_of(p, pr);
+	const char *handshake = mt_secure_failure(p, pr->up);
 
 	mt_account_connection(p, pr->lanes, true, reason);
 	mt_opaque_forget_up(p, pr);
 	mt_count(p->counters, MT_PROXY_up_connect_failed);
-	mt_ep_blame(p, j->ep, j->cluster ? &j->cluster->outlier : NULL, &at, reason);
+	mt_ep_blame(p, j->ep, j->cluster ? &j->cluster->outlier : NULL, &at, reason, handshake);
 	if (!try_next(p, pr, j))
 		mt_opaque_give_up(p, pr);
 }

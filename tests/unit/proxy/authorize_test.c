@@ -470,6 +470,7 @@ static void test_gate_bytes(void)
 /* ---- who calls -------------------------------------------------------------------------------------- */
 
 const struct mt_tls_peer *scene_shown;
+enum mt_tls_reason scene_failed;
 
 bool __real_mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s);
 bool __wrap_mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s);
@@ -480,7 +481,7 @@ const struct mt_tls_peer *__wrap_mt_tls_stream_peer(
 
 bool __wrap_mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s)
 {
-	return scene_shown || __real_mt_tls_stream_is(l, s);
+	return scene_shown || scene_failed || __real_mt_tls_stream_is(l, s);
 }
 
 const struct mt_tls_peer *__wrap_mt_tls_stream_peer(

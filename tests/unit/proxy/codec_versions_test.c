@@ -195,7 +195,7 @@ static struct mt_ep_state *ejected(void)
 	versions[1].write.heartbeat = next_heartbeat;
 	at = mt_lanes_where(lab.p->lanes_by_ep[ep->index]);
 	for (uint32_t i = 0; i < 3; i++)
-		mt_ep_blame(lab.p, ep, NULL, &at, MT_CLOSE_RESET);
+		mt_ep_blame(lab.p, ep, NULL, &at, MT_CLOSE_RESET, NULL);
 	CU_ASSERT_EQUAL(ep->back, MT_EP_BACK_ASKED);
 	lab_advance(ep->ejected_until - lab.now - MT_SEC / 2);
 	adopt(next_with(&versions[1]));

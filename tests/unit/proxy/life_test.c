@@ -189,7 +189,7 @@ static void test_asides_missed(void)
 		const struct mt_ep_where at = {.port = i, .codec = &toy_opaque_codec};
 
 		for (int k = 0; k < 3; k++)
-			mt_ep_blame(lab.p, &e, NULL, &at, MT_CLOSE_RESET);
+			mt_ep_blame(lab.p, &e, NULL, &at, MT_CLOSE_RESET, NULL);
 	}
 	for (; mt_proxy_ep_event(lab.p, &a, &missed); n++)
 		CU_ASSERT_EQUAL(a.port, n);

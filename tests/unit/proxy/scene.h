@@ -11,6 +11,7 @@
 extern uint8_t scene_buf[SCENE_BUF];
 /* Whom the other end of each stream has shown to be, as TLS's (authorize_test.c); NULL: the library is asked. */
 extern const struct mt_tls_peer *scene_shown;
+extern enum mt_tls_reason scene_failed; /* of the handshake of each connection that ends */
 
 /* Remembers how full the pools are before any test. */
 void scene_full(void);

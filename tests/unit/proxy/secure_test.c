@@ -491,10 +491,64 @@ static void test_held_and_refused(void)
 	}
 }
 
+struct mt_tls_why __wrap_mt_tls_stream_why(const struct mt_stream *s);
+
+/* Streams of these tests are not TLS's. */
+struct mt_tls_why __wrap_mt_tls_stream_why(const struct mt_stream *s)
+{
+	return (struct mt_tls_why){.reason = scene_failed};
+}
+
+/* An ejection has the reason of the last handshake that failed, if there was one. */
+static void test_handshake_is_told(void)
+{
+	static struct mt_tls_layer layer;
+	static const struct {
+		enum mt_tls_reason failed;
+		enum mt_close_reason close;
+		const char *why;
+	} rows[] = {
+		{MT_TLS_WHY_none, MT_CLOSE_HANDSHAKE, "handshake failed"},
+		{MT_TLS_WHY_none, MT_CLOSE_RESET, "reset by peer"},
+		{MT_TLS_WHY_wrong_san, MT_CLOSE_HANDSHAKE,
+			"handshake failed: the peer's certificate has none of the expected names"},
+		{MT_TLS_WHY_timed_out, MT_CLOSE_CONNECT_TIMEOUT,
+			"handshake failed: the handshake did not end in time"},
+	};
+	struct mt_ep_event e;
+	struct fake_conn *c;
+	uint64_t missed;
+
+	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(rows); i++) {
+		bool opaque = i % 2;
+
+		start_secured(&layer);
+		c = opaque ? NULL : lab_client(CONFIG_SAFE);
+		for (uint32_t k = 0; k < 3; k++) {
+			if (opaque)
+				(void)lab_client(CONFIG_OPAQUE);
+			else
+				scene_send_request(c, 'Q', k, 64);
+			CU_ASSERT_FALSE(mt_proxy_ep_event(lab.p, &e, &missed));
+			scene_failed = rows[i / 2].failed;
+			lab_close(lab_server(0), rows[i / 2].close);
+			scene_failed = MT_TLS_WHY_none;
+		}
+		CU_ASSERT_TRUE_FATAL(mt_proxy_ep_event(lab.p, &e, &missed));
+		CU_ASSERT_STRING_EQUAL(e.why, rows[i / 2].why);
+		while (lab_n_servers())
+			lab_close(lab_server(0), MT_CLOSE_RESET);
+		if (c)
+			scene_bye(c);
+		scene_stop();
+	}
+}
+
 const struct mt_test secure_tests[] = {{"callers by their own identities", test_held_apart},
 	{"a client by each load", test_judged_anew}, {"two clusters", test_two_clusters},
 	{"their connections from load to load", test_held_and_rebound},
-	{"one that a server refuses", test_held_and_refused}, {"no layer", test_no_layer},
+	{"one that a server refuses", test_held_and_refused},
+	{"the reason of a handshake", test_handshake_is_told}, {"no layer", test_no_layer},
 	{"lent to nobody", test_lent_to_nobody}, {"by a gateway", test_gateway},
 	{"lent to some", test_lent_to_some}, {"principals that may borrow", test_principals},
 	{"lent to members of the mesh", test_lent_to_members},
