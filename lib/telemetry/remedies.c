@@ -22,6 +22,10 @@
 #define PATH "damage or an old copy on the path; if it grows, look at its links and switches"
 #define HOSTILE                                                                                    \
 	"one is chance, many are a scan or an attack: find the sender with `tcpdump` on the link"
+/* A server in plaintext may take the ClientHello for the length of a message and wait for more. */
+#define SLOW_HANDSHAKE                                                                             \
+	"of a server: `show outliers` names it; does its port use TLS? Many servers in plaintext " \
+	"do not respond to a handshake. Of clients " HOSTILE
 #define LIMITED(field)                                                                             \
 	"is it traffic that should pass? raise limits." field " in the Node's spec.forwarding"
 #define OFFLOAD "on the sending side run `ethtool -K IFACE tx off gso off tso off`"
@@ -67,7 +71,7 @@ static const struct remedy remedies[] = {
 		"inline `jwks` must be replaced"},
 	{"jwt", "signature", TOKEN},
 	{"jwt", "internal", MEMORY},
-	{"tls", "timed_out", HOSTILE "; of servers: " SERVER},
+	{"tls", "timed_out", SLOW_HANDSHAKE},
 	{"tls", "no_tls",
 		"clients: they send plaintext where mutual TLS is required (a PeerAuthentication "
 		"of mode STRICT); servers: their port does not use TLS, although `show endpoints` "
@@ -87,9 +91,9 @@ static const struct remedy remedies[] = {
 		"is the peer in another mesh, or has its authority changed and this node has the "
 		"old roots? `show identity` lists them"},
 	{"tls_failed", "wrong_san",
-		"the server has another name than expected: compare its certificate with "
-		"subjectAltNames of the DestinationRule or ServiceEntry, or with its service "
-		"account"},
+		"the server has another name than expected: `show outliers` names it; compare its "
+		"certificate with subjectAltNames of the DestinationRule or ServiceEntry, or with "
+		"its service account"},
 	{"tls_failed", "wrong_trust_domain",
 		"the peer has another trust domain: add it to the MeshConfig's trustDomainAliases "
 		"if it is to be trusted"},
@@ -110,7 +114,7 @@ static const struct remedy remedies[] = {
 	{"tls_failed", "peer_closed",
 		"a peer that rejects this node's certificate may close without an alert: its log "
 		"has the reason; `show identity`"},
-	{"tls_failed", "timed_out", HOSTILE "; of servers: " SERVER},
+	{"tls_failed", "timed_out", SLOW_HANDSHAKE},
 	{"tls_failed", "internal", MEMORY},
 
 	{"buf", "data_pool_empty", MEMORY},
@@ -124,8 +128,8 @@ static const struct remedy remedies[] = {
 	{"port", "rx_superframe", OFFLOAD ", on this interface `ethtool -K IFACE gro off lro off`"},
 	{"port", "rx_missed",
 		"a worker was late: raise spec.workers if `show workers` shows a busy one, "
-		"otherwise "
-		"give workers cores of their own"},
+		"otherwise give workers cores of their own. Bursts overflow a short queue: raise "
+		"`framecnt` of an af_packet device, or `descriptors.rx` of the profile"},
 	{"port", "rx_no_buffer", MEMORY},
 
 	{"net", "rx_no_memory", MEMORY},
