@@ -209,6 +209,7 @@ struct daemon {
 	bool reload_node;	  /* config_in_force() also applies their Node */
 	char reload_first[400];	  /* the first error of these documents; "": none */
 	char change_words[512];	  /* what the last publish changed; "": nothing to report */
+	uint64_t changed_wall;	  /* ns since 1970, of the last publish that changed something */
 	char node_fields[512];	  /* fields of the Node that the newest load applied; "": none */
 	char restart_fields[512]; /* changed fields of the Node that need a restart; "": none */
 	char *diagnostics;	  /* warnings and errors of the last load, as printed */

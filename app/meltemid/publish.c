@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define RETRY_FIRST (1 * MT_SEC)
 #define RETRY_MOST  (30 * MT_SEC)
@@ -99,6 +100,19 @@ static void changed_names(const struct mt_conf_items *items, char *buf, size_t s
 		(void)snprintf(buf + len, size - len, ")");
 }
 
+/* The operator's reload found no change, often because the watcher read the files before. */
+static int note_nothing(struct daemon *d)
+{
+	time_t t = (time_t)(d->changed_wall / MT_SEC);
+	char when[32] = "";
+	struct tm tm;
+
+	if (!d->changed_wall || !gmtime_r(&t, &tm) ||
+		!strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%SZ", &tm))
+		return publish_note(d, 0, "reloaded: no change");
+	return publish_note(d, 0, "reloaded: no change since %s (`show history`)", when);
+}
+
 /* Finishes a publish, after the snapshot has become current. */
 static void published(
 	struct daemon *d, struct mt_snapshot *s, const struct mt_conf_change *change, bool waited)
@@ -113,9 +127,13 @@ static void published(
 	d->in_force = NULL;
 	snprintf(d->change_words, sizeof(d->change_words), "%s", none ? "" : words);
 	d->node_fields[0] = '\0';
+	if (!none)
+		d->changed_wall = mt_clock_wall(&d->clock, mt_clock_now(&d->clock));
 	/* The log has a line for each refused document; nothing else has changed. */
 	if (none && d->refused && d->reload_unsaid)
 		(void)publish_note_logged(d, 0, "reloaded: %s", words);
+	else if (none && !waited && d->cause && strcmp(d->cause, "files") == 0)
+		(void)note_nothing(d);
 	else
 		(void)publish_note(d, 0, "reloaded%s: %s%s", waited ? ", after it had to wait" : "",
 			words, names);
@@ -298,6 +316,7 @@ int publish_start(struct daemon *d, struct mt_err *e)
 		access_log_use(d, d->first->log);
 		history_cause(d, "start", NULL, NULL);
 		history_published(d, d->first, NULL);
+		d->changed_wall = mt_clock_wall(&d->clock, mt_clock_now(&d->clock));
 		history_cause(d, NULL, NULL, NULL);
 		d->first = NULL;
 		d->refused = mt_table_has_trouble(d->table);

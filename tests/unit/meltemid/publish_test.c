@@ -173,6 +173,14 @@ static void changes_are_named(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(r.d.reload_words, " (listener 203.0.113.2:1, "));
 	CU_ASSERT_EQUAL(publish_snapshot(&r.d, compile(&r, "203.0.113.1"), NOW), 0);
 	CU_ASSERT_STRING_EQUAL(r.d.reload_words, "reloaded: no change");
+	/* An operator's reload also has the time of the last change. */
+	r.d.cause = "files";
+	r.d.changed_wall = 1000000000 * MT_SEC;
+	CU_ASSERT_EQUAL(publish_snapshot(&r.d, compile(&r, "203.0.113.1"), NOW), 0);
+	CU_ASSERT_STRING_EQUAL(r.d.reload_words,
+		"reloaded: no change since 2001-09-09 01:46:40Z (`show history`)");
+	CU_ASSERT_EQUAL(publish_snapshot(&r.d, compile(&r, "203.0.113.2"), NOW), 0);
+	CU_ASSERT_NOT_EQUAL(r.d.changed_wall, 1000000000 * MT_SEC);
 	rig_fini(&r);
 }
 
