@@ -160,10 +160,11 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_limits},
 	{.words = "show limits top",
 		.columns = "rule key refused error last_ms",
-		.help = "the clients, or other keys, that limits refuse most often",
+		.help = "the clients, or other keys, that TrafficPolicies refuse most often",
 		.more = "The keys that were refused in the last minute, at most 100. `refused` is "
 			"halved every 10 s, and at most `error` too high. Keys that may be secrets "
-			"are shown by a digest.",
+			"are shown by a digest. Other limits have no keys: `trace start "
+			"status=over_limit` shows the clients that they refuse.",
 		.run = mt_show_limits_top},
 	{.words = "show memory",
 		.help = "pools: size, in use, minimum free; remaining budgets and their next mark; "
