@@ -110,6 +110,16 @@ void mt_b_verdict(struct mt_build *b, enum mt_diag_severity severity, const stru
 	va_end(ap);
 }
 
+void mt_b_closed(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, MT_DIAG_CLOSED, meta, line, path, remedy, fmt, ap);
+	va_end(ap);
+}
+
 void mt_b_inert(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...)
 {

@@ -264,6 +264,9 @@ void mt_b_unusable(struct mt_build *b, const struct mt_meta *meta, uint32_t line
 /* It closes something; or it is others' to enforce, or another one of its kind counts instead. */
 void mt_b_verdict(struct mt_build *b, enum mt_diag_severity severity, const struct mt_meta *meta,
 	const char *remedy, const char *fmt, ...) mt_printf(5, 6);
+/* It closes something, because of this field. */
+void mt_b_closed(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
 /* What the object selects is not here: it has no effect, and goes on having none. */
 void mt_b_inert(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);

@@ -2,6 +2,7 @@
 /* What became of each policy, in words and as a status. */
 #include "mt_conf_unmatched_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define HERE	  "`meltemi show objects` names the services"
@@ -150,8 +151,51 @@ static bool tell_unsure(struct mt_build *b, const struct mt_policy *p)
 	return true;
 }
 
+/* Suggests a condition for an unknown key. One with a name is compared up to its bracket. */
+static void near_condition(const char *key, char *remedy, size_t size)
+{
+	char head[64];
+	struct mt_suggest near = {.word = head};
+	const char *known;
+
+	snprintf(head, sizeof(head), "%.*s", (int)(strcspn(key, "[") + (strchr(key, '[') != NULL)),
+		key);
+	for (uint32_t i = 0; (known = mt_authz_condition_key(i)) != NULL; i++)
+		mt_suggest_offer(&near, known);
+	if (near.best)
+		snprintf(remedy, size, "did you mean %s%s?", near.best,
+			strchr(near.best, '[') ? "NAME]" : "");
+	else
+		snprintf(remedy, size, "%s", HERE);
+}
+
+/* Reports the first condition with an unknown key. False: there is none. */
+static bool tell_condition(struct mt_build *b, const struct mt_policy *p)
+{
+	const struct mt_authorization_policy *a = p->of.authorization;
+	char path[64], remedy[96];
+
+	for (uint32_t i = 0; i < a->n_rules; i++)
+		for (uint32_t k = 0; k < a->rules[i].n_when; k++) {
+			const struct mt_text *key = &a->rules[i].when[k].key;
+
+			if (mt_authz_is_condition(key->s))
+				continue;
+			snprintf(path, sizeof(path), "spec.rules[%u].when[%u].key", i, k);
+			near_condition(key->s, remedy, sizeof(remedy));
+			mt_b_closed(b, p->meta, key->line, path, remedy,
+				"\"%.64s\" is not a known condition: what the rest of its rule "
+				"fits is closed",
+				key->s);
+			return true;
+		}
+	return false;
+}
+
 static void tell_closed(struct mt_build *b, const struct mt_policy *p)
 {
+	if (!p->unasked && tell_condition(b, p))
+		return;
 	if (p->unasked)
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
 			"its provider cannot be queried: calls that match its rules are denied "

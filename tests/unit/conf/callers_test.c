@@ -259,7 +259,34 @@ static void gateways_that_end_tls(void)
 	}
 }
 
+/* A rule with an unknown condition closes, and its key is reported with its place and a similar one. */
+static void unknown_conditions(void)
+{
+	static const char *const keys[][2] = {
+		{"source.ips",
+			"spec.rules[1].when[0].key: \"source.ips\" is not a known condition: "
+			"what the rest of its rule fits is closed (did you mean source.ip?)"},
+		{"'request.header[user]'", "(did you mean request.headers[NAME]?)"},
+		{"experimental.x", "(`meltemi show objects` names the services)"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(keys); i++) {
+		char text[4096];
+		struct built b;
+
+		snprintf(text, sizeof(text),
+			NODE SERVICE AP("{action: DENY, rules: [{when: [{key: source.ip, values: "
+					"[192.0.2.9]}]}, {when: [{key: %s, values: [a]}]}]}"),
+			keys[i][0]);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT(has_words(&b, MT_DIAG_CLOSED, keys[i][1]));
+		unbuild(&b);
+	}
+}
+
 const struct mt_test callers_tests[] = {
+	{"unknown_conditions", unknown_conditions},
 	{"with_and_without_an_identity", with_and_without_an_identity},
 	{"strict_is_a_rule", strict_is_a_rule},
 	{"listeners_open_with_an_identity", listeners_open_with_an_identity},
