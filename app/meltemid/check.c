@@ -233,11 +233,37 @@ void check_access_log(const struct mt_snapshot *s, struct mt_diags *diags)
 		check_output(&s->log->outputs[i], diags);
 }
 
-void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags)
+static bool is_at(const struct mt_workload *w, const struct mt_addr *a)
 {
+	return w->origin.file && mt_addr_eq(&w->address, a);
+}
+
+/* The workload of a document with this address; NULL: a discovery server or DNS has named it. */
+static const struct mt_workload *workload_at(const struct mt_model *m, const struct mt_addr *a)
+{
+	for (uint32_t i = 0; i < m->service_entries.n; i++) {
+		const struct mt_service_entry *se = m->service_entries.v[i];
+
+		for (uint32_t k = 0; k < se->n_endpoints; k++)
+			if (is_at(&se->endpoints[k], a))
+				return &se->endpoints[k];
+	}
+	for (uint32_t i = 0; i < m->workload_entries.n; i++) {
+		const struct mt_workload_entry *we = m->workload_entries.v[i];
+
+		if (is_at(&we->w, a))
+			return &we->w;
+	}
+	return NULL;
+}
+
+void check_reach(const struct mt_model *m, const struct mt_snapshot *s, struct mt_diags *diags)
+{
+	const struct mt_node *n = m->node;
+	const struct mt_workload *w;
 	const struct mt_cluster *of = NULL;
 	const struct mt_addr *first = NULL;
-	char text[MT_ADDR_STRLEN];
+	char text[MT_ADDR_STRLEN], place[320] = "";
 	uint32_t lost = 0;
 
 	for (uint32_t i = 0; i < s->n_clusters; i++)
@@ -252,12 +278,15 @@ void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt
 		}
 	if (!first)
 		return;
+	w = workload_at(m, first);
+	if (w)
+		snprintf(place, sizeof(place), " (%.256s:%u)", w->origin.file, w->origin.line);
 	mt_diag_object(diags, MT_DIAG_WARNING, &n->meta,
 		n->n_routes ? n->routes[0].origin.line : n->meta.origin.line, "spec.routes",
 		"write a route to it, or correct the networks of spec.ports",
-		"no port and no route leads to %s of %s, and %u endpoints in all: calls go to "
+		"no port and no route leads to %s of %s%s, and %u endpoints in all: calls go to "
 		"them only if their clusters have no others, and fail",
-		mt_addr_str(first, text), of->name, lost);
+		mt_addr_str(first, text), of->name, place, lost);
 }
 
 void check_sources(const struct daemon *d, const struct mt_node *n, struct mt_diags *diags)

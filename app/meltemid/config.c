@@ -97,7 +97,7 @@ static struct mt_snapshot *compile(
 		check_sources(d, m->node, diags);
 		check_shell(m->node, diags);
 		if (s)
-			check_reach(m->node, s, diags);
+			check_reach(m, s, diags);
 	}
 	mt_model_free(m);
 	if (s && diags->errors != errors) {

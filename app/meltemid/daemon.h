@@ -435,7 +435,7 @@ bool node_followed(const struct mt_node *a, const struct mt_node *b, char *buf, 
 /* Checks the devices, cores and memory that the Node names, without touching them. */
 void check_machine(const struct mt_node *n, struct mt_diags *diags);
 /* For --check: warns of endpoints that no port's network and no route of the Node leads to. */
-void check_reach(const struct mt_node *n, const struct mt_snapshot *s, struct mt_diags *diags);
+void check_reach(const struct mt_model *m, const struct mt_snapshot *s, struct mt_diags *diags);
 /* For --check: warns if the Node has no sources, and no -d adds one. */
 void check_sources(const struct daemon *d, const struct mt_node *n, struct mt_diags *diags);
 /* For --check: notes that the Node has neither spec.admin.socket nor spec.admin.tls. */

@@ -68,6 +68,11 @@ check odd/port-number-twice 1 "port-number-twice.yaml:7: error: spec.ports[1].nu
 fresh
 cp "$here/odd/address-by-dns.yaml" "$work/docs/"
 check odd/address-by-dns 0 "address-by-dns.yaml:9: warning: no effect: it selects only endpoints outside the mesh, where it is not enforced: ServiceEntry default/a has no location (write location: MESH_INTERNAL"
+# An endpoint that nothing leads to is reported with the place of its address.
+fresh
+printf 'apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: six}\nspec:\n  hosts: [six.example]\n  addresses: [240.240.200.6]\n' >"$work/docs/six.yaml"
+printf '  location: MESH_EXTERNAL\n  resolution: STATIC\n  ports: [{number: 80, name: tcp}]\n  endpoints: [{address: "2001:db8::6"}]\n' >>"$work/docs/six.yaml"
+check unreached 1 "no port and no route leads to 2001:db8::6 of outbound|80||six.example ($work/docs/six.yaml:10), and 1 endpoints in all" --strict
 # The rules of a VirtualService are joined with those that it delegates to, after they are read.
 fresh
 cp "$here/odd/no-delegate.yaml" "$work/docs/dubbo-traffic-splitting.yaml"
