@@ -273,6 +273,29 @@ static void check_copy(struct cf_build *b, const struct cf_ref *r)
 			"a copy of an id is a whole number");
 }
 
+/*
+ * On connections that clients share a one-way call would keep the bytes that its client chose where
+ * other calls have their id: a server that answers it, with an error for example, would answer the
+ * call of another client. Calls that Meltemi refuses get to no server.
+ */
+static void check_oneway_id(struct cf_build *b, const struct cf_variant *v)
+{
+	if (b->spec->calls.v != 0 || id_of(v, MT_MSG_ONEWAY))
+		return;
+	for (uint32_t i = 0; i < v->n_messages; i++) {
+		const struct cf_message *m = &v->messages[i];
+
+		if (cf_kind_of[m->is.v] != MT_MSG_ONEWAY || m->refuse.set ||
+			(m->from.set && m->from.v != 0))
+			continue;
+		cf_error(b, "spec.id", m->origin.line,
+			"add oneway to its \"for\", or write \"calls: serial\"",
+			"one-way requests have no id, so a server's answer to one would be taken "
+			"for that to another call");
+		return;
+	}
+}
+
 static void check_ids(struct cf_build *b)
 {
 	static const uint8_t needed[] = {MT_MSG_REQUEST, MT_MSG_REPLY};
@@ -289,6 +312,7 @@ static void check_ids(struct cf_build *b)
 				"add its place, or write \"calls: serial\"",
 				"a %s has no id, so it cannot be found among others",
 				needed[i] == MT_MSG_REPLY ? "reply" : "request");
+	check_oneway_id(b, v);
 	for (uint32_t i = 0; i < v->n_statuses; i++)
 		must_be_number(b, &v->statuses[i].place);
 	if (v->deadline)

@@ -496,6 +496,10 @@ static void chain_of_references(void)
 	mt_region_fini(&region);
 }
 
+#define NO_ID                                                                                      \
+	"17: error: spec.id: one-way requests have no id, so a server's answer to one would be "   \
+	"taken for that to another call (add oneway to its \"for\", or write \"calls: serial\")"
+
 #define NARROW                                                                                     \
 	"with one-way calls, ids that clients share need four bytes or nine digits (write "        \
 	"\"calls: serial\")"
@@ -513,10 +517,20 @@ static void oneway_ids(void)
 		{"multiplexed", "size: 8, type: decimal", "client", "id", NARROW},
 		{"multiplexed", "size: 2", "client",
 			"[{place: id, for: [request, oneway]}, {place: id, for: reply}]", NARROW},
-		/* These one-way messages have no id, or are no calls. */
-		{"multiplexed", "size: 2", "client", "{place: id, for: [request, reply]}", NULL},
+		/* A server that answers a call without an id of Meltemi's answers another one. */
+		{"multiplexed", "size: 2", "client", "{place: id, for: [request, reply]}", NO_ID},
+		{"multiplexed", "size: 4", "client", "{place: id, for: [request, reply]}", NO_ID},
+		{"multiplexed", "size: 4", "client",
+			"[{place: id, for: request}, {place: id, for: reply}]", NO_ID},
+		{"multiplexed", "size: 4", "client", "{place: id, for: [request, reply, oneway]}",
+			NULL},
+		/* These are no calls, do not get to a server, or have a connection of their own. */
 		{"multiplexed", "size: 2", "server", "id", NULL},
+		{"multiplexed", "size: 2", "server", "{place: id, for: [request, reply]}", NULL},
+		{"multiplexed", "size: 2", "client, refuse: denied",
+			"{place: id, for: [request, reply]}", NULL},
 		{"serial", "size: 2", "client", "id", NULL},
+		{"serial", "size: 2", "client", "{place: id, for: [request, reply]}", NULL},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(docs); i++) {
