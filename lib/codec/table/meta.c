@@ -211,30 +211,46 @@ bool table_carries(const struct mt_codec *self, const struct mt_msg *msg)
 	return false;
 }
 
+#define KINDS_CALLS (1u << MT_MSG_REQUEST | 1u << MT_MSG_ONEWAY)
+
+/* The kinds that a sender can choose among in place of the message's. */
+static uint32_t kinds_like(const struct mt_msg *msg)
+{
+	uint32_t kind = 1u << msg->kind;
+
+	return kind & KINDS_CALLS ? KINDS_CALLS : kind;
+}
+
 bool table_lacks(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_key *key)
 {
 	const struct mt_codec_table *t = table_of(self);
+	uint32_t kinds = kinds_like(msg);
 	bool found = false;
 
 	for (uint32_t i = 0; i < t->n_metas; i++) {
 		const struct mt_ct_meta *m = &t->metas[i];
 
-		if (m->key != key->id || !(m->kinds >> msg->kind & 1))
+		if (m->key != key->id || !(m->kinds & kinds))
 			continue;
-		if (m->variant == msg->variant)
+		if (concerns(msg, m->variant, m->kinds))
 			return false;
 		found = true;
 	}
 	for (uint32_t i = 0; i < t->n_searches; i++) {
 		const struct mt_ct_search *f = &t->searches[i];
 
-		if (!(f->kinds >> msg->kind & 1))
+		if (!(f->kinds & kinds))
 			continue;
-		if (f->variant == msg->variant)
+		if (concerns(msg, f->variant, f->kinds))
 			return false;
 		found = true;
 	}
 	return found;
+}
+
+static bool is_of_some(uint32_t variant, uint32_t kinds)
+{
+	return variant || (kinds & KINDS_CALLS && ~kinds & KINDS_CALLS);
 }
 
 bool table_varies(const struct mt_codec_table *t)
@@ -242,8 +258,8 @@ bool table_varies(const struct mt_codec_table *t)
 	bool varies = false;
 
 	for (uint32_t i = 0; i < t->n_metas; i++)
-		varies |= t->metas[i].variant != 0;
+		varies |= is_of_some(t->metas[i].variant, t->metas[i].kinds);
 	for (uint32_t i = 0; i < t->n_searches; i++)
-		varies |= t->searches[i].variant != 0;
+		varies |= is_of_some(t->searches[i].variant, t->searches[i].kinds);
 	return varies;
 }

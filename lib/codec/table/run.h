@@ -269,7 +269,7 @@ void table_index(const struct mt_codec *self, struct mt_msg *msg, const struct m
 	struct mt_metadata *meta);
 bool table_carries(const struct mt_codec *self, const struct mt_msg *msg);
 bool table_lacks(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_key *key);
-/* True if messages of the table are of several variants with metadata. */
+/* True if metadata are only of some variants, or only of some kinds of calls. */
 bool table_varies(const struct mt_codec_table *t);
 
 int table_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,

@@ -264,4 +264,58 @@ static void rules(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
-const struct mt_test condition_tests[] = {{"numbers", numbers}, {"rules", rules}, {0}};
+/* ---- metadata of one kind of calls ----------------------------------------------------------- */
+
+#define KINDS(more)                                                                                \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: kinds}\nspec:\n"                 \
+	"  calls: multiplexed\n  executes: named\n  places:\n    total: {at: 0, size: 2}\n"        \
+	"    kind: {at: 2, size: 1}\n    user: {at: 3, size: 1}\n    id: {at: 4, size: 4}\n"       \
+	"    labels: {at: 8, to: 0, holds: {pairs: {length: 1}}}\n"                                \
+	"  frame: {length: total, max: 1000}\n  messages:\n"                                       \
+	"  - {is: request, from: client, when: {kind: 1}}\n"                                       \
+	"  - {is: oneway, from: client, when: {kind: 2}}\n"                                        \
+	"  - {is: reply, from: server}\n  id: id\n" more
+
+/* Clients choose the kind, so what only other calls have is unreadable in a call, and not absent. */
+static void kinds_of_calls(void)
+{
+	static const struct {
+		const char *doc, *key;
+		bool request, oneway;
+	} callers[] = {
+		{KINDS("  metadata: {user: {place: user, for: request}}\n"), "user", false, true},
+		{KINDS("  metadata: {user: {place: user, for: oneway}}\n"), "USER", true, false},
+		{KINDS("  metadata: {user: {place: user, for: request}}\n"), "colour", false,
+			false},
+		{KINDS("  metadata: {user: user}\n"), "user", false, false},
+		{KINDS("  metadata: {user: {place: user, for: reply}}\n"), "user", false, false},
+		{KINDS("  search: {in: labels, for: request}\n"), "any", false, true},
+		{KINDS("  search: {in: labels, for: [request, oneway]}\n"), "any", false, false},
+		{KINDS("  metadata: {user: {place: user, for: request}}\n  search: labels\n"),
+			"user", false, false},
+		{KINDS("  metadata: {user: user}\n  search: {in: labels, for: request}\n"), "user",
+			false, false},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(callers); i++) {
+		const enum mt_msg_kind kinds[] = {MT_MSG_REQUEST, MT_MSG_ONEWAY};
+		const struct mt_codec *codec;
+		struct mt_region region;
+		struct mt_key key;
+
+		mt_region_init(&region, 0);
+		codec = &file_compile(&region, callers[i].doc)->codec;
+		key = mt_key_make_icase(codec, callers[i].key);
+		for (size_t k = 0; k < 2; k++) {
+			const struct mt_msg msg = {.kind = kinds[k]};
+			bool lacks =
+				codec->metadata.lacks && codec->metadata.lacks(codec, &msg, &key);
+
+			CU_ASSERT_EQUAL(lacks, k ? callers[i].oneway : callers[i].request);
+		}
+		mt_region_fini(&region);
+	}
+}
+
+const struct mt_test condition_tests[] = {{"numbers", numbers}, {"rules", rules},
+	{"metadata of one kind of calls", kinds_of_calls}, {0}};
