@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Motan's Java library through the installed codec file motan, in versions 1 and 2: routes by metadata split the calls of one client connection, clients with equal ids
-share a server connection, one-way calls, each native error of version 2 as the client reports it, the close that version 1 gets, the heartbeats by which a client finds
-that its server is back, and a call that is repeated when its server is killed.
+share a server connection, one-way calls, metadata that a route adds or changes, each native error of version 2 as the client reports it, the close that version 1 gets,
+the heartbeats by which a client finds that its server is back, and a call that is repeated when its server is killed.
 """
 
 import struct
@@ -13,7 +13,7 @@ from session import VIP, Client, build, check, codecs, equal, rule, server, serv
 from meltemi_lab import Lab, main
 from meltemi_lab.documents import subsets
 
-SPLIT, SPLIT1, KILLED, QUICK, QUICK1, GONE, DENIED, CLOSED, LIMITED, SHARED = range(8010, 8020)
+SPLIT, SPLIT1, KILLED, QUICK, QUICK1, GONE, DENIED, CLOSED, LIMITED, SHARED, CHANGED = range(8010, 8021)
 REFUSED = 9  # no server listens there
 HELLO = "io.meltemi.interop.motan.Hello"
 MORE = """\
@@ -62,11 +62,13 @@ def documents(lab, daemon):
     put("closed", CLOSED, [(lab.server(1), 8002, {"app": "closed"})])
     put("limited", LIMITED, first)
     put("shared", SHARED, first)
+    put("changed", CHANGED, first)
     daemon.write("subsets.yaml", "---\n".join(subsets(f"{name}.test", ("s1", "s2")) for name in ("split", "old", "quick", "quick-old")))
     rules = [rule("split.test", *[(f'match: [{{headers: {{interface: {{exact: {HELLO}}}, group: {{exact: lab}}, version: {{exact: "{n}.0"}}}}}}]', n) for n in (1, 2)]),
              rule("old.test", (f"match: [{{headers: {{interface: {{exact: {HELLO}}}, method: {{exact: note}}}}}}]", 2), (f"match: [{{headers: {{method: {{exact: hello}}}}}}]", 1)),
              rule("quick.test", ("timeout: 300ms", 1)),
              rule("quick-old.test", ("timeout: 300ms", 1)),
+             rule("changed.test", ("match: [{headers: {application: {exact: lab}}}], headers: {request: {set: {added: by-route}}}", None)),
              rule("killed.test", ("timeout: 20s, retries: {attempts: 2, retryOn: reset}", None))]
     daemon.write("rules.yaml", "---\n".join(rules))
     daemon.write("more.yaml", MORE)
@@ -86,6 +88,12 @@ def split(lab, client, servers):
     equal(lab.daemon.counters()["proxy_down_accepted"] - before, 1, "connections of the client of Motan 1")
 
 
+def changed(client):
+    """Metadata that a route by an attachment adds or changes, as the service finds them."""
+    for what, words in (("adds", ()), ("changes", ("added=by-client",))):
+        equal(client.ask("motan2", "1.0", f"{VIP}:{CHANGED}", "hello", "added", *words), "s1 by-route", f"an attachment that a route {what}")
+
+
 def errors(client):
     """What the client reports for each error reply."""
     at = VIP + ":"
@@ -97,6 +105,7 @@ def errors(client):
             ("a connection to a closed service", ("motan2", "1.0", f"{at}{CLOSED}", "hello", "a"), ("MotanServiceException 10001 ", "getChannel")),
             ("a call within the limit", ("motan2", "1.0", f"{at}{LIMITED}", "hello", "a"), ("s1 a",)),
             ("a call over the limit", ("motan2", "1.0", f"{at}{LIMITED}", "hello", "a"), ("MotanServiceException 10002 ", "over limit")),
+            ("more metadata than are read", ("motan2", "1.0", f"{at}{CHANGED}", "hello", "a", *(f"key{n}=a" for n in range(129))), ("MotanServiceException 10201 ",)),
             ("an exception of the service", ("motan2", "1.0", f"{at}{SPLIT}", "fail", "boom"), ("MotanServiceException 10001 ", "biz exception cause is null"))):
         found = client.ask(*words)
         check(all(part in found for part in want), f"{what}: {found!r}, without {want}")
@@ -174,6 +183,7 @@ def body():
             one.wait_line('"ready"')
         client.ready()
         split(lab, client, servers)
+        changed(client)
         oneway(lab, servers[0])
         errors(client)
         shared(lab)

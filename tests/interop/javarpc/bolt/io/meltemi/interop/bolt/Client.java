@@ -21,10 +21,11 @@ import java.util.List;
  * Reads orders, one a line, and prints an answer to each: the text that the service returned, or the exception that the library threw.
  *
  * <pre>
- * VERSION ADDRESS:PORT METHOD TEXT [MS]   a call by SOFARPC, of a service's version; METHOD one: without a reply
- * many ADDRESS:PORT COUNT MS              COUNT calls of "slow" at once; the answer is how many had their own text
- * bare ADDRESS:PORT CRC TEXT              a call by the bare library in SOFABolt 2; CRC true or false
- * note ADDRESS:PORT CRC TEXT              the same without a reply
+ * VERSION[:UNIQUE] ADDRESS:PORT METHOD TEXT [MS] [KEY=VALUE ...]   a call by SOFARPC, of a service's version, with these entries of the
+ *                                                                  header; METHOD note: without a reply
+ * many ADDRESS:PORT COUNT MS                                       COUNT calls of "slow" at once; the answer is how many had their own text
+ * bare ADDRESS:PORT CRC TEXT                                       a call by the bare library in SOFABolt 2; CRC true or false
+ * note ADDRESS:PORT CRC TEXT                                       the same without a reply
  * </pre>
  */
 public final class Client {
@@ -67,6 +68,12 @@ public final class Client {
 
     private static String call(String[] words) {
         Hello hello = service(words[0], words[1], words[2].equals("note"));
+        for (int i = 4; i < words.length; i++) {
+            String[] pair = words[i].split("=");
+            if (pair.length == 2) {
+                RpcInvokeContext.getContext().addCustomHeader(pair[0], pair[1]);
+            }
+        }
         switch (words[2]) {
             case "hello":
                 return hello.hello(words[3]);
@@ -108,11 +115,18 @@ public final class Client {
     }
 
     /** Services of one address share its connection. */
-    private static Hello service(String version, String address, boolean oneway) {
-        return SERVICES.computeIfAbsent(version + address + oneway, key -> new ConsumerConfig<Hello>()
-            .setApplication(new ApplicationConfig().setAppName("lab")).setInterfaceId(Hello.class.getName()).setVersion(version)
-            .setDirectUrl("bolt://" + address).setRegister(false).setSubscribe(false).setTimeout(TIMEOUT_MS).setRetries(0).setRepeatedReferLimit(-1)
-            .setInvokeType(oneway ? "oneway" : "sync").refer());
+    private static Hello service(String name, String address, boolean oneway) {
+        return SERVICES.computeIfAbsent(name + address + oneway, key -> {
+            String[] parts = name.split(":");
+            ConsumerConfig<Hello> service = new ConsumerConfig<Hello>()
+                .setApplication(new ApplicationConfig().setAppName("lab")).setInterfaceId(Hello.class.getName()).setVersion(parts[0])
+                .setDirectUrl("bolt://" + address).setRegister(false).setSubscribe(false).setTimeout(TIMEOUT_MS).setRetries(0).setRepeatedReferLimit(-1)
+                .setInvokeType(oneway ? "oneway" : "sync");
+            if (parts.length > 1) {
+                service.setUniqueId(parts[1]);
+            }
+            return service.refer();
+        });
     }
 
     private static String causes(Throwable e) {

@@ -2,11 +2,19 @@
 package io.meltemi.interop.bolt;
 
 import com.alipay.remoting.BizContext;
+import com.alipay.remoting.CustomSerializerManager;
+import com.alipay.remoting.DefaultCustomSerializer;
+import com.alipay.remoting.exception.DeserializationException;
+import com.alipay.remoting.rpc.RequestCommand;
+import com.alipay.remoting.rpc.ResponseCommand;
 import com.alipay.remoting.rpc.RpcServer;
+import com.alipay.remoting.rpc.protocol.RpcResponseCommand;
 import com.alipay.remoting.rpc.protocol.SyncUserProcessor;
+import com.alipay.sofa.rpc.codec.bolt.SimpleMapSerializer;
 import com.alipay.sofa.rpc.config.ApplicationConfig;
 import com.alipay.sofa.rpc.config.ProviderConfig;
 import com.alipay.sofa.rpc.config.ServerConfig;
+import java.nio.charset.StandardCharsets;
 
 /** Server NAME: SOFARPC on port 12200 (SOFABolt 1), and the bare library on 12201. */
 public final class Server implements Hello {
@@ -19,10 +27,15 @@ public final class Server implements Hello {
     public static void main(String[] args) {
         Hello hello = new Server(args[0]);
         ServerConfig port = new ServerConfig().setProtocol("bolt").setHost("0.0.0.0").setPort(12200).setDaemon(false);
-        for (String version : new String[] {"1.0", "2.0"}) {
-            new ProviderConfig<Hello>().setApplication(new ApplicationConfig().setAppName("lab")).setInterfaceId(Hello.class.getName())
-                .setVersion(version).setRef(hello).setServer(port).setRegister(false).setRepeatedExportLimit(-1).export();
+        for (String[] name : new String[][] {{"1.0"}, {"2.0"}, {"1.0", "unique"}}) {
+            ProviderConfig<Hello> service = new ProviderConfig<Hello>().setApplication(new ApplicationConfig().setAppName("lab"))
+                .setInterfaceId(Hello.class.getName()).setVersion(name[0]).setRef(hello).setServer(port).setRegister(false).setRepeatedExportLimit(-1);
+            if (name.length > 1) {
+                service.setUniqueId(name[1]);
+            }
+            service.export();
         }
+        CustomSerializerManager.registerCustomSerializer(String.class.getName(), new Headers());
         RpcServer bare = new RpcServer(12201);
         bare.registerUserProcessor(new Echo(args[0]));
         bare.startup();
@@ -57,6 +70,24 @@ public final class Server implements Hello {
             Thread.sleep(ms);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Headers of the bare library: prints the pairs of a request, which its own client does not send, and breaks those of a reply to "broken". */
+    private static final class Headers extends DefaultCustomSerializer {
+        @Override
+        public <T extends RequestCommand> boolean deserializeHeader(T request) throws DeserializationException {
+            new SimpleMapSerializer().decode(request.getHeader()).forEach((key, value) -> System.out.println("header " + key + "=" + value));
+            return true;
+        }
+
+        @Override
+        public <T extends ResponseCommand> boolean serializeHeader(T reply) {
+            if (((RpcResponseCommand) reply).getResponseObject().toString().endsWith(" broken")) {
+                // Its first four bytes are the length of a key.
+                reply.setHeader("longer".getBytes(StandardCharsets.UTF_8));
+            }
+            return true;
         }
     }
 

@@ -5,6 +5,7 @@ import com.weibo.api.motan.config.ProtocolConfig;
 import com.weibo.api.motan.config.RefererConfig;
 import com.weibo.api.motan.config.RegistryConfig;
 import com.weibo.api.motan.exception.MotanAbstractException;
+import com.weibo.api.motan.rpc.RpcContext;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.util.HashMap;
@@ -14,7 +15,7 @@ import java.util.Map;
  * Reads orders, one a line, and prints an answer to each: the text that the service returned, or the exception that the library threw.
  *
  * <pre>
- * PROTOCOL VERSION ADDRESS:PORT METHOD TEXT [MS]   a call of a service's version; PROTOCOL motan or motan2
+ * PROTOCOL VERSION ADDRESS:PORT METHOD TEXT [MS] [KEY=VALUE ...]   a call of a service's version with these attachments; PROTOCOL motan or motan2
  * </pre>
  */
 public final class Client {
@@ -35,6 +36,8 @@ public final class Client {
                 answer = "error\": " + quoted(e.getClass().getSimpleName() + " " + e.getErrorCode() + " " + e.getMessage());
             } catch (Throwable e) {
                 answer = "error\": " + quoted(e.getClass().getSimpleName() + " " + e.getMessage());
+            } finally {
+                RpcContext.destroy();
             }
             System.out.println("{\"" + answer + "}");
         }
@@ -43,6 +46,12 @@ public final class Client {
 
     private static String call(String[] words) {
         Hello hello = service(words[0], words[1], words[2]);
+        for (int i = 5; i < words.length; i++) {
+            String[] pair = words[i].split("=");
+            if (pair.length == 2) {
+                RpcContext.getContext().setRpcAttachment(pair[0], pair[1]);
+            }
+        }
         switch (words[3]) {
             case "hello":
                 return hello.hello(words[4]);

@@ -5,6 +5,7 @@ import com.weibo.api.motan.common.MotanConstants;
 import com.weibo.api.motan.config.ProtocolConfig;
 import com.weibo.api.motan.config.RegistryConfig;
 import com.weibo.api.motan.config.ServiceConfig;
+import com.weibo.api.motan.rpc.RpcContext;
 import com.weibo.api.motan.util.MotanSwitcherUtil;
 import java.util.Arrays;
 
@@ -45,9 +46,10 @@ public final class Server implements Hello {
         return protocol;
     }
 
+    /** The text "added" is answered with the attachment of this name. */
     @Override
     public String hello(String text) {
-        return name + " " + text;
+        return name + " " + (text.equals("added") ? RpcContext.getContext().getRequest().getAttachments().get(text) : text);
     }
 
     @Override
