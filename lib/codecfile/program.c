@@ -184,6 +184,20 @@ static void copies(struct cf_build *b, const struct cf_id *id)
 	}
 }
 
+/*
+ * True if a message of the kind must have the id. One-way calls may lack it where it can be added,
+ * but not at a constant offset: mt_codec_put_id() writes there.
+ */
+static bool must_have(const struct cf_build *b, const struct cf_id *id, uint32_t kind)
+{
+	const struct cf_place *p = id->place.place;
+
+	if (id->kinds.bits || NEEDS_ID >> kind & 1)
+		return true;
+	return b->spec->calls.v == 0 && kind == MT_MSG_ONEWAY && p->how == CF_FIXED &&
+	       !p->in.place && !p->after.place && !p->absent.set;
+}
+
 static void ids(struct cf_build *b, uint32_t kind)
 {
 	for (uint32_t i = 0; i < b->v->n_ids; i++) {
@@ -197,8 +211,7 @@ static void ids(struct cf_build *b, uint32_t kind)
 		/* Text ids stay as they are: msg->id is 0. */
 		if (id->place.place->number != MT_CT_BYTES)
 			cf_op(b, (struct mt_ct_op){.code = MT_CT_ID,
-					 .flags = id->kinds.bits || NEEDS_ID >> kind & 1 ? MT_CT_IF
-											 : 0,
+					 .flags = must_have(b, id, kind) ? MT_CT_IF : 0,
 					 .place = cf_content(b, id->place.place)});
 		copies(b, id);
 		return;

@@ -261,4 +261,38 @@ static void round_trips(void)
 		fclose(out);
 }
 
-const struct mt_test id_tests[] = {{"round trips", round_trips}, {0}};
+/* A one-way call that ends before the place of its id has no room for that of Meltemi. */
+static void short_oneway(void)
+{
+	static const char *const calls[] = {"multiplexed", "serial"};
+	static const uint8_t bytes[] = {0, 3, 2, 0, 8, 2, 0, 0, 0, 0, 7};
+
+	for (uint32_t serial = 0; serial < 2; serial++) {
+		struct mt_chain c = {0};
+		const struct mt_codec *codec;
+		struct mt_region region;
+		struct mt_msg msg;
+		char doc[1024];
+
+		snprintf(doc, sizeof(doc),
+			"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: short}\nspec:\n"
+			"  calls: %s\n  places:\n    total: {at: 0, size: 2}\n"
+			"    kind: {at: 2, size: 1}\n    id: {at: 4, size: 4}\n"
+			"  frame: {length: total, max: 1000}\n  messages:\n"
+			"  - {is: request, from: client, when: {kind: 1}}\n"
+			"  - {is: oneway, from: client, when: {kind: 2}}\n"
+			"  - {is: reply, from: server}\n  id: id\n",
+			calls[serial]);
+		mt_region_init(&region, 0);
+		codec = &file_compile(&region, doc)->codec;
+		env_append(&c, bytes, sizeof(bytes), 0);
+		CU_ASSERT_EQUAL(env_decode(codec, MT_DIR_DOWN, &c, &msg),
+			serial ? MT_DECODE_DONE : MT_DECODE_BAD);
+		mt_chain_free(&c);
+		mt_region_fini(&region);
+	}
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
+const struct mt_test id_tests[] = {
+	{"round trips", round_trips}, {"short one-way calls", short_oneway}, {0}};
