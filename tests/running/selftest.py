@@ -315,6 +315,12 @@ class SecondTry(unittest.TestCase):
         self.assertEqual(self.result("echo WARNING: ThreadSanitizer: data race; exit 66", name="tsan/export", takes=A_CORE)[1], 1)
         self.assertEqual(self.result("exit 0", must_fail=True)[1], 1)
 
+    def test_a_bench_that_is_late(self):
+        """Its limit of time depends on the load, its counts do not."""
+        self.assertIsNone(second_try.refusal(Job("bench/a", [], 1), None, ""))
+        self.assertEqual(second_try.refusal(Job("bench/a", [], 1), 1, ""), "its result does not depend on the load")
+        self.assertEqual(second_try.refusal(Job("lint/a", [], 1), None, ""), "its result does not depend on the load")
+
     def test_what_a_second_try_records_is_read(self):
         """The lints of what tests have reached see also what an unstable unit test reaches in its second try."""
         def job(name, script):
