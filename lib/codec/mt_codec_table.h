@@ -104,11 +104,15 @@ enum mt_ct_code {
 	 * goes on, and the index of its metadata is too large.
 	 */
 	MT_CT_HOLD,
+	/* The next variant is tried: what was read for those before is not of its message. */
+	MT_CT_VARIANT,
 	/* The message's length: */
 	MT_CT_LENGTH, /* + place * lo */
 	MT_CT_OFFSET, /* + offset of place */
 	MT_CT_ADD,    /* + (int64_t)lo */
-	MT_CT_FRAMED, /* it is the sum, from lo to hi */
+	MT_CT_WITHIN, /* the place, if it is there, ends before the sum so far */
+	/* It is the sum, from lo to hi, with all places that the ops before have read. */
+	MT_CT_FRAMED,
 	/* Results: */
 	MT_CT_KIND,	/* flags: enum mt_msg_kind, n: enum mt_msg_event, m: variant */
 	MT_CT_ID,	/* the number at place, which must be there if flags & MT_CT_IF */

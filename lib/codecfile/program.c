@@ -95,6 +95,28 @@ static void when(struct cf_build *b, const struct cf_when *w, uint32_t otherwise
 
 /* ---- the length ------------------------------------------------------------------------------ */
 
+/* A place at a constant offset is in a header, which servers read before they know the length. */
+static void must_be_within(struct cf_build *b, const struct cf_ref *r)
+{
+	uint16_t i = r->place ? cf_content(b, r->place) : 0;
+
+	if (r->place && b->places && b->places[i].base != MT_CT_START)
+		cf_op(b, (struct mt_ct_op){.code = MT_CT_WITHIN, .place = i});
+}
+
+static void also(struct cf_build *b, const struct cf_also *a)
+{
+	uint32_t none = cf_label(b);
+
+	when(b, &a->when, none);
+	for (const struct cf_test *t = a->when.first; t; t = t->next) {
+		must_be_within(b, &t->ref);
+		must_be_within(b, &t->same);
+	}
+	cf_op(b, (struct mt_ct_op){.code = MT_CT_ADD, .lo = a->add.v});
+	cf_here(b, none);
+}
+
 static void total(struct cf_build *b, struct cf_frame *f)
 {
 	if (f->size.set)
@@ -117,13 +139,8 @@ static void total(struct cf_build *b, struct cf_frame *f)
 	}
 	if (f->add.set)
 		cf_op(b, (struct mt_ct_op){.code = MT_CT_ADD, .lo = f->add.v});
-	for (uint32_t i = 0; i < f->n_also; i++) {
-		uint32_t none = cf_label(b);
-
-		when(b, &f->also[i].when, none);
-		cf_op(b, (struct mt_ct_op){.code = MT_CT_ADD, .lo = f->also[i].add.v});
-		cf_here(b, none);
-	}
+	for (uint32_t i = 0; i < f->n_also; i++)
+		also(b, &f->also[i]);
 }
 
 /* After a single frame it is known which bytes a message has. */
@@ -473,6 +490,8 @@ static void program(struct cf_build *b)
 		b->variant = i;
 		b->least = 1;
 		cf_forget(b);
+		if (i)
+			cf_op(b, (struct mt_ct_op){.code = MT_CT_VARIANT});
 		when(b, &b->v->match, next);
 		frames(b);
 		kinds(b);

@@ -111,7 +111,8 @@ static bool fills(uint32_t code)
 static bool needs_place(uint32_t code)
 {
 	return (code >= MT_CT_TEST_NUMBER && code <= MT_CT_HESSIAN) || code == MT_CT_HOLD ||
-	       code == MT_CT_LENGTH || code == MT_CT_OFFSET || code == MT_CT_ID ||
+	       code == MT_CT_LENGTH || code == MT_CT_OFFSET || code == MT_CT_WITHIN ||
+	       code == MT_CT_ID ||
 	       code == MT_CT_COPY || code == MT_CT_DEADLINE;
 }
 

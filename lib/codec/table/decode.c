@@ -49,23 +49,10 @@ static void contradicts(struct table_run *r)
 	refuse(r, r->msg->kind == MT_MSG_REPLY ? MT_REPLY_BAD_REPLY : MT_REPLY_BAD_REQUEST);
 }
 
-/* The end of slot `within`, or of the message. */
-static uint64_t limit(const struct table_run *r, const struct mt_ct_op *op)
-{
-	struct table_slot s;
-
-	if (op->within == MT_CT_NONE)
-		return table_limit(r);
-	if (!table_there(r, op->within))
-		return 0;
-	s = table_slot(r, op->within);
-	return (uint64_t)s.off + s.len;
-}
-
 /* Fills the op's slot with [off, end) if it lies in `within`. */
 static enum done fill(struct table_run *r, const struct mt_ct_op *op, uint64_t off, uint64_t end)
 {
-	if (off <= end && end <= limit(r, op) && end <= UINT32_MAX)
+	if (off <= end && end <= table_end(r, op) && end <= UINT32_MAX)
 		table_fill(r, op->slot, (uint32_t)off, (uint32_t)(end - off));
 	return RUN_NEXT;
 }
@@ -190,7 +177,7 @@ static enum done sized(struct table_run *r, const struct mt_ct_op *op)
 static enum done to_end(struct table_run *r, const struct mt_ct_op *op)
 {
 	struct table_slot at;
-	uint64_t end = limit(r, op), less = (uint64_t) - (int64_t)(int32_t)op->m;
+	uint64_t end = table_end(r, op), less = (uint64_t) - (int64_t)(int32_t)op->m;
 
 	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT || less > end)
 		return RUN_NEXT;
@@ -223,7 +210,7 @@ static enum done until(struct table_run *r, const struct mt_ct_op *op)
 	uint64_t window, want = 0, mask = op->m < 8 ? (1ull << 8 * op->m) - 1 : UINT64_MAX;
 	bool strict = op->flags & MT_CT_IF && r->msg->flags == MT_DIR_DOWN;
 	struct table_state *s = r->s;
-	uint64_t end = limit(r, op);
+	uint64_t end = table_end(r, op);
 	struct table_slot at;
 	const uint8_t *p;
 
@@ -269,7 +256,7 @@ static enum done until(struct table_run *r, const struct mt_ct_op *op)
 static enum done numeral(struct table_run *r, const struct mt_ct_op *op)
 {
 	struct table_slot at;
-	uint64_t end = limit(r, op), v;
+	uint64_t end = table_end(r, op), v;
 	uint8_t tmp[10];
 	const uint8_t *p;
 	uint32_t n;
@@ -290,7 +277,7 @@ static enum done numeral(struct table_run *r, const struct mt_ct_op *op)
 
 static enum done hessian(struct table_run *r, const struct mt_ct_op *op)
 {
-	uint64_t end = limit(r, op);
+	uint64_t end = table_end(r, op);
 	struct table_slot at;
 	enum table_rc rc;
 
@@ -374,11 +361,24 @@ static enum done add(struct table_run *r, const struct mt_ct_op *op)
 	return RUN_NEXT;
 }
 
+/* A length that a place makes longer must hold the place before. */
+static enum done sum_holds(struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot at;
+
+	if (table_locate(r, &r->t->places[op->place], &at) == TABLE_GOT &&
+		(int64_t)r->s->total < (int64_t)at.off + at.len)
+		return bad(r, MT_CT_FAULT_SHORT);
+	return RUN_NEXT;
+}
+
 static enum done framed(struct table_run *r, const struct mt_ct_op *op, uint32_t max)
 {
-	uint64_t total = r->s->total;
+	uint64_t total = r->s->total, read = r->msg->lead_len;
 
-	if ((int64_t)total < 0 || total < op->lo || total == 0)
+	r->msg->lead_len = 0;
+	/* Otherwise the bytes of the next message would decide where this one ends. */
+	if ((int64_t)total < 0 || total < op->lo || total < read || total == 0)
 		return bad(r, MT_CT_FAULT_SHORT);
 	if (total > op->hi || total > max)
 		return bad(r, MT_CT_FAULT_LONG);
@@ -494,12 +494,16 @@ static enum done run_op(struct table_run *r, const struct mt_ct_op *op, uint32_t
 		return walk(r, op);
 	case MT_CT_HOLD:
 		return hold(r, op);
+	case MT_CT_VARIANT:
+		return RUN_NEXT;
 	case MT_CT_LENGTH:
 		return length(r, op);
 	case MT_CT_OFFSET:
 		return offset(r, op);
 	case MT_CT_ADD:
 		return add(r, op);
+	case MT_CT_WITHIN:
+		return sum_holds(r, op);
 	case MT_CT_FRAMED:
 		return framed(r, op, max);
 	case MT_CT_KIND:
@@ -548,6 +552,8 @@ static enum done run(struct table_run *r, uint32_t max, bool until_framed)
 			return rc;
 		if (mt_unlikely(r->trace))
 			table_record(r, op);
+		if (!r->msg->len)
+			table_reads(r, op);
 		s->phase = 0;
 		if (until_framed && r->msg->len)
 			return RUN_END;

@@ -4,6 +4,19 @@
 
 #include "run.h"
 
+/* The end of slot `within`, or of the message. */
+static inline uint64_t table_end(const struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot s;
+
+	if (op->within == MT_CT_NONE)
+		return table_limit(r);
+	if (!table_there(r, op->within))
+		return 0;
+	s = table_slot(r, op->within);
+	return (uint64_t)s.off + s.len;
+}
+
 /* Results of a message: its kind, and the class of a reply. */
 static inline void table_kind(
 	const struct mt_codec_table *t, struct mt_msg *msg, const struct mt_ct_op *op)
@@ -65,6 +78,9 @@ static inline enum mt_decode table_finish(struct mt_decoder *d, struct mt_msg *m
 	s->need = 0;
 	return leading ? MT_DECODE_LEADING : MT_DECODE_MORE;
 }
+
+/* Adds what an op before the message's length has read; the length must not be less. */
+void table_reads(struct table_run *r, const struct mt_ct_op *op);
 
 /* Goes on with decode() at the op of the state; `used`: steps of this call before it. */
 enum mt_decode table_go_on(

@@ -30,7 +30,8 @@ struct quick {
 	uint32_t near;	/* the lesser of both */
 	uint32_t there; /* as msg->aux32 */
 	uint32_t reach;
-	int64_t left; /* steps */
+	uint32_t read; /* before the length: the end of what was read */
+	int64_t left;  /* steps */
 	uint64_t total;
 };
 
@@ -80,6 +81,7 @@ static inline bool number(struct quick *q, uint32_t place, uint64_t *v)
 	raw = mt_unlikely(how & PLAIN_ORDER) ? raw << (how & PLAIN_UNUSED) : rte_be_to_cpu_64(raw);
 	*v = raw >> (how & PLAIN_UNUSED) & p->mask;
 	q->reach = MT_MAX(q->reach, end);
+	q->read = MT_MAX(q->read, end);
 	q->left -= NUMBER_STEPS;
 	return true;
 }
@@ -167,7 +169,7 @@ static inline bool framed(struct quick *q, const struct mt_ct_op *op, uint32_t m
 {
 	uint64_t total = q->total;
 
-	if (total == 0 || total < op->lo || total > op->hi || total > max)
+	if (total == 0 || total < op->lo || total < q->read || total > op->hi || total > max)
 		return false;
 	q->msg->len = q->limit = (uint32_t)total;
 	q->near = MT_MIN(q->limit, q->head_len);
@@ -265,6 +267,7 @@ static inline const struct mt_ct_op *hessian(struct quick *q, const struct mt_ct
 		q->left -= 4 * n + 4;
 	}
 	q->reach = MT_MAX(q->reach, at.off);
+	q->read = MT_MAX(q->read, at.off + n);
 	fill(q, op->slot, at.off, n);
 	if (!holds(q, op + 1, op->slot, n))
 		return op + 1;
@@ -303,6 +306,9 @@ static inline const struct mt_ct_op *step(struct quick *q, const struct mt_ct_op
 		return &q->t->ops[op->to];
 	case MT_CT_TEST_NUMBER:
 		return test(q, op);
+	case MT_CT_VARIANT:
+		q->read = 0;
+		return op + 1;
 	case MT_CT_LENGTH:
 		return length(q, op) ? op + 1 : NULL;
 	case MT_CT_ADD:
@@ -378,6 +384,7 @@ static enum mt_decode begin(
 	q.s->pc = (uint16_t)(op - t->ops);
 	q.s->reach = q.reach;
 	q.s->total = q.total;
+	msg->lead_len = msg->len ? 0 : q.read;
 	return table_go_on(&t->codec, d, msg, may - (uint32_t)(q.left + TABLE_OP_STEPS));
 }
 

@@ -480,6 +480,120 @@ static void far_entries(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
+/* ---- bytes behind the end -------------------------------------------------------------------- */
+
+#define TRAILER                                                                                    \
+	SPEC("    total: {at: 0, size: 1}\n    id: {at: 1, size: 4}\n"                             \
+	     "    name: {at: 5, count: 1}\n    flags: {after: name, size: 1}\n",                   \
+		"{length: total, also: {when: {flags: {mask: 1, is: 1}}, add: 4}, max: 255}")
+#define LAST                                                                                       \
+	SPEC("    id: {at: 0, size: 4}\n    name: {at: 4, count: 1}\n"                             \
+	     "    total: {after: name, size: 1}\n",                                                \
+		"{length: total, max: 255}")
+#define TEXT(is)                                                                                   \
+	SPEC("    total: {at: 0, size: 1}\n    id: {at: 1, size: 4}\n"                             \
+	     "    name: {at: 5, count: 1}\n",                                                      \
+		"[{when: {name: " is "}, length: total, add: 2, max: 255}, {length: total, max: "  \
+		"255}]")
+#define NUMERAL                                                                                    \
+	SPEC("    total: {at: 0, size: 1}\n    id: {at: 1, size: 4}\n"                             \
+	     "    more: {at: 5, type: varint}\n",                                                  \
+		"[{when: {more: {present: false}}, length: total, add: 1, max: 255}, {length: "    \
+		"total, max: 255}]")
+#define LINE                                                                                       \
+	SPEC("    total: {at: 0, size: 1}\n    id: {at: 1, size: 4}\n"                             \
+	     "    name: {at: 5, until: \"\\r\\n\"}\n",                                             \
+		"[{when: {name: ab}, length: total, add: 2, max: 255}, {length: total, max: "      \
+		"255}]")
+#define FAR                                                                                        \
+	SPEC("    id: {at: 0, size: 4}\n    far: {at: 12, size: 1}\n",                             \
+		"[{when: {far: 5}, size: 16, max: 16}, {size: 8, max: 8}]")
+/* What a variant before has read says nothing. */
+#define VARIANTS                                                                                   \
+	"apiVersion: meltemi.io/v1\nkind: Codec\nmetadata: {name: edges}\nspec:\n"                 \
+	"  calls: multiplexed\n  variants:\n"                                                      \
+	"  - places: {id: {at: 0, size: 4}, far: {at: 12, size: 1}}\n    match: {far: 5}\n"        \
+	"    frame: {size: 16, max: 16}\n    messages: &messages\n"                                \
+	"    - {is: request, from: client}\n    - {is: reply, from: server}\n    id: id\n"         \
+	"  - places: {id: {at: 0, size: 4}}\n    frame: {size: 8, max: 8}\n"                       \
+	"    messages: *messages\n    id: id\n"
+
+#define ZEROS "\0\0\0\0\0\0\0\0"
+
+static const struct behind {
+	const char *doc, *bytes;
+	uint32_t n, len; /* len 0: the connection ends */
+} behinds[] = {
+	{TRAILER, BYTES("\x08\0\0\0\7\2ab\x09\0\0\0\x08\2cd\0"), 0},
+	{TRAILER, BYTES("\x08\0\0\0\7\2ab\x08\0\0\0\x08\2cd\0"), 0},
+	{TRAILER, BYTES("\x09\0\0\0\7\2ab\0\x09\0\0\0\x08\2cd\0"), 9},
+	{TRAILER, BYTES("\x09\0\0\0\7\2ab\1crc!\x09\0\0\0"), 13},
+	{LAST, BYTES("\0\0\0\7\2ab\7\0\0\0\7"), 0},
+	{LAST, BYTES("\0\0\0\7\2ab\x08\0\0\0\7"), 8},
+	/* The text has these bytes, or would be longer than the message. */
+	{TEXT("ab"), BYTES("\5\0\0\0\7\2ab\0\0\0\0"), 0},
+	{TEXT("ab"), BYTES("\x08\0\0\0\7\2abcd\0\0"), 10},
+	{TEXT("ab"), BYTES("\x08\0\0\0\7\2cdef\0\0"), 8},
+	{TEXT("{not: ab}"),
+		BYTES("\x08\0\0\0\7\x40"
+		      "ab\0\0\0\0"),
+		0},
+	{TEXT("{present: true}"), BYTES("\x05\0\0\0\7\2ab\0\0\0\0"), 0},
+	{NUMERAL, BYTES("\6\0\0\0\7\x81\1" ZEROS ZEROS), 0},
+	{NUMERAL, BYTES("\6\0\0\0\7\1" ZEROS ZEROS), 6},
+	{NUMERAL, BYTES("\6\0\0\0\7\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" ZEROS), 0},
+	/* A delimiter, too. */
+	{LINE, BYTES("\x06\0\0\0\7"
+		     "ab\r\n\0"),
+		0},
+	{LINE, BYTES("\x07\0\0\0\7"
+		     "ab\r\n\0"),
+		9},
+	{LINE, BYTES("\x08\0\0\0\7"
+		     "cd\r\n\0"),
+		0},
+	{LINE, BYTES("\x09\0\0\0\7"
+		     "cd\r\n\0"),
+		9},
+	{FAR, BYTES(ZEROS ZEROS), 0},
+	{FAR, BYTES(ZEROS "\0\0\0\0\5\0\0\0"), 16},
+	{VARIANTS, BYTES(ZEROS ZEROS), 8},
+	{VARIANTS, BYTES(ZEROS "\0\0\0\0\5\0\0\0"), 16},
+};
+
+static void end_of(const struct behind *b)
+{
+	struct mt_region region;
+	const struct mt_codec_table *t;
+
+	mt_region_init(&region, 0);
+	t = file_compile(&region, b->doc);
+	for (uint32_t piece = 0; t && piece < 4; piece++) {
+		struct mt_chain c = {0};
+		struct mt_msg msg;
+		enum mt_decode rc;
+		bool ok;
+
+		env_append(&c, (const uint8_t *)b->bytes, b->n, piece);
+		rc = env_decode(&t->codec, MT_DIR_DOWN, &c, &msg);
+		ok = b->len ? rc == MT_DECODE_DONE && msg.len == b->len : rc == MT_DECODE_BAD;
+		CU_ASSERT(ok);
+		if (!ok)
+			fprintf(stderr, "row %u, in pieces of %u: %d, %u bytes\n",
+				(uint32_t)(b - behinds), piece, rc, msg.len);
+		mt_chain_free(&c);
+	}
+	mt_region_fini(&region);
+}
+
+/* The bytes of the next message do not decide where a message ends. */
+static void bytes_behind(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(behinds); i++)
+		end_of(&behinds[i]);
+	CU_ASSERT_EQUAL(env_in_use(), 0);
+}
+
 const struct mt_test edge_tests[] = {{"containers", containers}, {"boundaries", boundaries},
 	{"too long", too_long}, {"long metadata", long_metadata}, {"far entries", far_entries},
-	{0}};
+	{"bytes behind the end", bytes_behind}, {0}};
