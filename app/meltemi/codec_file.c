@@ -177,6 +177,8 @@ static void metadata_limits(const struct codec_test *t, json_t *list)
 			"these metadata cannot be changed: %s", text);
 	if (!t->table->n_searches)
 		limit(list, "the file has no search", "metadata cannot be added");
+	else if (!c->rewrite.mutate)
+		limit(list, "the file searches maps of JCE only", "metadata cannot be changed");
 	if (!c->service_key)
 		limit(list, "the file has no service",
 			"calls have no service in routes and metrics");

@@ -112,8 +112,7 @@ static bool needs_place(uint32_t code)
 {
 	return (code >= MT_CT_TEST_NUMBER && code <= MT_CT_HESSIAN) || code == MT_CT_HOLD ||
 	       code == MT_CT_LENGTH || code == MT_CT_OFFSET || code == MT_CT_WITHIN ||
-	       code == MT_CT_ID ||
-	       code == MT_CT_COPY || code == MT_CT_DEADLINE;
+	       code == MT_CT_ID || code == MT_CT_COPY || code == MT_CT_DEADLINE;
 }
 
 /* A walk that empties the slot of its own container could not go on after a wait. */
@@ -479,6 +478,15 @@ static void finish_ids(struct mt_codec_table *t)
 	c->restore_id = table_restore_id;
 }
 
+/* Maps of JCE are not written. */
+static bool can_mutate(const struct mt_codec_table *t)
+{
+	for (uint32_t i = 0; i < t->n_searches; i++)
+		if (t->walks[t->searches[i].walk].format != MT_CT_JCE_STRUCT)
+			return true;
+	return false;
+}
+
 void mt_codec_table_finish(struct mt_codec_table *t)
 {
 	struct mt_codec *c = &t->codec;
@@ -489,7 +497,7 @@ void mt_codec_table_finish(struct mt_codec_table *t)
 	c->metadata.index = t->n_searches ? table_index : NULL;
 	c->metadata.carries = t->n_searches ? table_carries : NULL;
 	c->metadata.lacks = table_varies(t) ? table_lacks : NULL;
-	c->rewrite.mutate = t->n_searches ? table_mutate : NULL;
+	c->rewrite.mutate = can_mutate(t) ? table_mutate : NULL;
 	finish_ids(t);
 	table_finish_errors(t);
 	table_finish_templates(t);

@@ -282,6 +282,20 @@ static void containers(void)
 	}
 }
 
+/* Maps of JCE are not written, so that a policy that would change them is reported at load. */
+static void maps_of_jce(void)
+{
+	static const char *const names[] = {"tars", "jce"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++) {
+		struct mt_region region;
+
+		mt_region_init(&region, 0);
+		CU_ASSERT_PTR_NULL(file_compile(&region, names[i])->codec.rewrite.mutate);
+		mt_region_fini(&region);
+	}
+}
+
 /* ---- single containers ------------------------------------------------------------------------ */
 
 #define DOC(places, rest)                                                                          \
@@ -512,4 +526,4 @@ static void carries(void)
 
 const struct mt_test mutate_tests[] = {{"containers", containers}, {"several changes", several},
 	{"turns", turns}, {"bare lines", bare_lines}, {"unreadable", unreadable},
-	{"carries", carries}, {0}};
+	{"carries", carries}, {"maps of JCE", maps_of_jce}, {0}};
