@@ -131,6 +131,19 @@ static void put_rule(struct sentence *s, const struct mt_ct_op *op)
 	}
 }
 
+static void put_held(struct sentence *s, const struct mt_ct_op *op)
+{
+	const char *name = place_name(s, op->place);
+
+	if (s->of->msg.refuse != 1 + MT_REPLY_TOO_LARGE) {
+		put(s, "%s is no string of one piece", name);
+		return;
+	}
+	put(s, "%s ends beyond byte %u", name, MT_CT_LEAD);
+	if (op->n)
+		put(s, ", or has more than %u bytes", op->n);
+}
+
 static void put_refusal(struct sentence *s, const struct mt_ct_cause *why)
 {
 	const struct mt_ct_op *op = why->op;
@@ -143,6 +156,9 @@ static void put_refusal(struct sentence *s, const struct mt_ct_cause *why)
 		put(s, "container %s breaks its format at byte %u", slot_name(s, op->within),
 			why->at);
 		return;
+	case MT_CT_HESSIAN:
+		put(s, "%s breaks its format at byte %u", slot_name(s, op->slot), why->at);
+		return;
 	case MT_CT_UNTIL:
 		put(s, "%s has a line feed or carriage return alone at byte %u",
 			slot_name(s, op->slot), why->at);
@@ -151,9 +167,7 @@ static void put_refusal(struct sentence *s, const struct mt_ct_cause *why)
 		put(s, "%s is longer than its message or container", slot_name(s, op->within));
 		return;
 	case MT_CT_HOLD:
-		put(s, "%s ends beyond byte %u", place_name(s, op->place), MT_CT_LEAD);
-		if (op->n)
-			put(s, ", or has more than %u bytes", op->n);
+		put_held(s, op);
 		return;
 	default:
 		put_rule(s, op);

@@ -90,32 +90,41 @@ def dubbo(b, side):
     kind = kinds.get(b[2] & 0xe0)
     if kind is None or (" " in kind and not kind.startswith(side)):
         raise Bad
-    kind, meta, at = kind.split()[-1], {}, 16
+    kind, meta, at, broken = kind.split()[-1], {}, 16, False
     for key in ("dubbo", "interface", "version", "method") if kind in ("request", "oneway") else ():
-        text = hessian(b, at)
-        if text is None:
+        at, text = hessian(b, at)
+        broken |= text is False or (text is OTHER and side == "client")
+        if not isinstance(text, (bytes, type(None))):
             break
-        at, meta[key] = text
-    return Result(kind, u(b, 4, 8), len(b), meta)
+        if text is not None:
+            meta[key] = text
+    return Result(kind, u(b, 4, 8), len(b), meta, broken)
+
+
+OTHER = object()
 
 
 def hessian(b, at):
-    """A string in one chunk: its end and its bytes. None: another value."""
-    tag = b[at] if at < len(b) else 0xff
-    if tag < 0x20:
-        n, at = tag, at + 1
-    elif 0x30 <= tag <= 0x33 and at + 2 <= len(b):
-        n, at = (tag & 3) << 8 | b[at + 1], at + 2
-    elif tag == 0x53 and at + 3 <= len(b):
-        n, at = b[at + 1] << 8 | b[at + 2], at + 3
-    else:
-        return None
-    start = at
-    for _ in range(n):
+    """A string in one chunk: its end and its bytes. None: null, or the end. False: it breaks its format. OTHER: another value."""
+    if at >= len(b):
+        return at, None
+    tag = b[at]
+    if tag == 0x4e:
+        return at + 1, None
+    size = 1 if tag < 0x20 else 2 if 0x30 <= tag <= 0x33 else 3 if tag == 0x53 else 0
+    if not size:
+        return at, OTHER
+    if at + size > len(b):
+        return at, False
+    n = tag if size == 1 else (tag & 3) << 8 | b[at + 1] if size == 2 else u(b, at + 1, 2)
+    start = at = at + size
+    while n > 0:
         lead = b[at] if at < len(b) else 0x80
-        size = 1 if lead < 0x80 else 2 if 0xc0 <= lead < 0xe0 else 3 if 0xe0 <= lead < 0xf0 else 0
-        if not size or at + size > len(b) or any(x >> 6 != 2 for x in b[at + 1:at + size]):
-            return None
+        size = 1 if lead < 0x80 else 2 if 0xc2 <= lead < 0xe0 else 3 if 0xe0 <= lead < 0xf0 else 4 if 0xf0 <= lead < 0xf8 and n > 1 else 0
+        least = {0xe0: 0xa0, 0xf0: 0x90}.get(lead, 0x80)
+        if not size or at + size > len(b) or any(x >> 6 != 2 for x in b[at + 1:at + size]) or (size > 1 and b[at + 1] < least):
+            return at, False
+        n -= 2 if size == 4 else 1
         at += size
     return at, b[start:at]
 

@@ -275,18 +275,49 @@ static enum done numeral(struct table_run *r, const struct mt_ct_op *op)
 	return RUN_WAIT;
 }
 
+/* A container breaks its format. The message's end may depend on what was not found. */
+static enum done broken(struct table_run *r)
+{
+	if (!r->msg->len)
+		return bad(r, MT_CT_FAULT_CONTAINER);
+	contradicts(r);
+	return RUN_NEXT;
+}
+
+/* Where a value of hessian begins: after a null, too, which does not fill its slot. */
+static enum table_rc hessian_at(
+	const struct table_run *r, const struct mt_ct_place *p, struct table_slot *at)
+{
+	struct table_slot before;
+
+	if (p->base != MT_CT_AFTER || table_there(r, p->slot))
+		return table_locate(r, p, at);
+	before = table_slot(r, p->slot);
+	at->off = before.off + before.len;
+	return r->msg->aux32 & TABLE_MISFIT(p->slot) ? TABLE_OTHER : TABLE_GOT;
+}
+
+/*
+ * A value that is no text does not fill its slot, which has what was read of it. Servers read some
+ * of them as texts, so in a client's message only a null is absent.
+ */
 static enum done hessian(struct table_run *r, const struct mt_ct_op *op)
 {
-	uint64_t end = table_end(r, op);
-	struct table_slot at;
-	enum table_rc rc;
+	uint32_t end = (uint32_t)MT_MIN(table_end(r, op), UINT32_MAX);
+	struct table_slot at = {end, 0};
+	enum table_rc rc = hessian_at(r, &r->t->places[op->place], &at);
 
-	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT)
-		return RUN_NEXT;
-	rc = table_hessian(r, at.off, (uint32_t)MT_MIN(end, UINT32_MAX), &at);
+	if (rc == TABLE_GOT)
+		rc = table_hessian(r, at.off, end, &at);
 	if (rc == TABLE_WAIT)
 		return RUN_WAIT;
-	return rc == TABLE_GOT ? fill(r, op, at.off, (uint64_t)at.off + at.len) : RUN_NEXT;
+	if (rc == TABLE_GOT)
+		return fill(r, op, at.off, (uint64_t)at.off + at.len);
+	table_fill(r, op->slot, at.off, at.len);
+	table_empty(r, op->slot);
+	if (rc == TABLE_OTHER && r->msg->flags == MT_DIR_DOWN)
+		r->msg->aux32 |= TABLE_MISFIT(op->slot);
+	return rc == TABLE_MALFORMED ? broken(r) : RUN_NEXT;
 }
 
 static enum done walk(struct table_run *r, const struct mt_ct_op *op)
@@ -301,20 +332,18 @@ static enum done walk(struct table_run *r, const struct mt_ct_op *op)
 	rc = table_walk(r, w, c.off, c.off + c.len);
 	if (rc == TABLE_WAIT)
 		return RUN_WAIT;
-	/* The message's end may depend on what was not found. */
-	if (rc == TABLE_MALFORMED && !r->msg->len)
-		return bad(r, MT_CT_FAULT_CONTAINER);
-	if (rc == TABLE_MALFORMED)
-		contradicts(r);
-	return RUN_NEXT;
+	return rc == TABLE_MALFORMED ? broken(r) : RUN_NEXT;
 }
 
 static enum done hold(struct table_run *r, const struct mt_ct_op *op)
 {
 	struct table_slot at;
 
-	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT)
+	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT) {
+		if (op->slot != MT_CT_NONE && r->msg->aux32 & TABLE_MISFIT(op->slot))
+			contradicts(r);
 		return RUN_NEXT;
+	}
 	if ((uint64_t)at.off + at.len > MT_CT_LEAD || (op->n && at.len > op->n)) {
 		if (op->flags & MT_CT_IF)
 			return RUN_NEXT;

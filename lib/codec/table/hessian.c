@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A string of Hessian 2. Its length counts UTF-16 code units of 1 to 3 bytes each, so the string is
- * read to find its end. Only strings of one chunk are texts here: longer ones have no use as
- * metadata.
+ * A string of Hessian 2. Its length counts UTF-16 code units, so the string is read to find its
+ * end. Only strings of one chunk are texts here: longer ones have no use as metadata. A null has no
+ * text, but the value after it can be found.
  */
 #include "run.h"
 
@@ -25,21 +25,27 @@ static uint32_t tag_of(const uint8_t *p, uint32_t n, uint32_t *units)
 }
 
 /* state.mark: units left; state.pos: the next byte; stack[0]: the first; mode: bytes of a unit. */
-static enum table_rc start(struct table_run *r, uint32_t off, uint32_t end)
+static enum table_rc start(struct table_run *r, uint32_t off, uint32_t end, uint32_t *next)
 {
 	struct table_state *s = r->s;
 	uint32_t n, used, units;
 	const uint8_t *p;
 	uint8_t tmp[3];
 
+	*next = off;
 	if (off >= end)
-		return TABLE_MALFORMED;
+		return TABLE_ABSENT;
 	if (!table_arrived(r, off + 1))
 		return TABLE_WAIT;
 	n = MT_MIN(MT_MIN(end, r->arrived) - off, 3u);
 	p = table_bytes(r, off, n, tmp);
+	*next = off + 1;
+	if (p && *p == 'N')
+		return TABLE_ABSENT;
 	used = p ? tag_of(p, n, &units) : 0;
-	if (used == 0 || used > end - off)
+	if (used == 0)
+		return TABLE_OTHER;
+	if (used > end - off)
 		return TABLE_MALFORMED;
 	if (used > n) {
 		table_arrived(r, off + used);
@@ -52,39 +58,56 @@ static enum table_rc start(struct table_run *r, uint32_t off, uint32_t end)
 	return TABLE_GOT;
 }
 
-/* Bytes that follow the first of a unit; 4: malformed. */
-static uint8_t follow(uint8_t b)
+/* In `mode`, after the first byte of a character that has the range of one byte less. */
+#define LEAST_3 0x80u
+#define LEAST_4 0x40u
+#define LEAST	(LEAST_3 | LEAST_4)
+
+/* The first byte of a character, below 0xc2 none of several bytes: one would do. */
+static bool first(struct table_state *s, uint8_t b)
 {
+	uint32_t is = 1;
+
 	if (b < 0x80)
-		return 0;
-	if (b >= 0xc0 && b < 0xe0)
-		return 1;
-	return b >= 0xe0 && b < 0xf0 ? 2 : 4;
+		s->mode = 0;
+	else if (b >= 0xc2 && b < 0xe0)
+		s->mode = 1;
+	else if (b >= 0xe0 && b < 0xf0)
+		s->mode = (uint8_t)(2 | (b == 0xe0 ? LEAST_3 : 0));
+	else if (b >= 0xf0 && b < 0xf8 && s->mark >= 2)
+		s->mode = (uint8_t)(3 | (b == 0xf0 ? LEAST_4 : 0)), is = 2;
+	else
+		return false;
+	s->mark -= is;
+	return true;
+}
+
+/* A further one. */
+static bool further(struct table_state *s, uint8_t b)
+{
+	uint8_t least = s->mode & LEAST_3 ? 0xa0 : s->mode & LEAST_4 ? 0x90 : 0x80;
+
+	s->mode = (uint8_t)((s->mode & ~LEAST) - 1);
+	return b >= least && b <= 0xbf;
 }
 
 static enum table_rc units(struct table_state *s, const uint8_t *p, uint32_t n)
 {
-	for (uint32_t i = 0; i < n && (s->mark > 0 || s->mode > 0); i++, s->pos++) {
-		if (s->mode > 0) {
-			if (p[i] >> 6 != 2)
-				return TABLE_MALFORMED;
-			s->mode--;
-			continue;
-		}
-		s->mode = follow(p[i]);
-		if (s->mode > 2)
+	for (uint32_t i = 0; i < n && (s->mark > 0 || s->mode > 0); i++, s->pos++)
+		if (!(s->mode > 0 ? further(s, p[i]) : first(s, p[i])))
 			return TABLE_MALFORMED;
-		s->mark--;
-	}
 	return TABLE_GOT;
 }
 
 enum table_rc table_hessian(struct table_run *r, uint32_t off, uint32_t end, struct table_slot *at)
 {
 	struct table_state *s = r->s;
-	enum table_rc rc = s->phase ? TABLE_GOT : start(r, off, end);
+	enum table_rc rc = TABLE_GOT;
 	const uint8_t *p;
 
+	at->len = 0;
+	if (!s->phase)
+		rc = start(r, off, end, &at->off);
 	if (rc != TABLE_GOT)
 		return rc;
 	while (s->mark > 0 || s->mode > 0) {

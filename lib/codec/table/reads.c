@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a program has read to find the end of a message: all of it must be in the message. */
+/* Bytes that a program has read to find a message's end: all of them must be in the message. */
 #include "decode.h"
 
 /* As long as the end is not known, msg->lead_len is that of what was read to find it. */
@@ -38,15 +38,12 @@ static void reads_varint(struct table_run *r, const struct mt_ct_op *op)
 		reads_to(r, MT_MIN(at.off + 10ull, table_end(r, op)));
 }
 
-/* The first byte of another value shows that it is no string. */
-static void reads_hessian(struct table_run *r, const struct mt_ct_op *op)
+/* Also of a value that is not there. */
+static void reads_value(struct table_run *r, uint32_t slot)
 {
-	struct table_slot at;
+	struct table_slot s = table_slot(r, slot);
 
-	if (table_there(r, op->slot))
-		reads_slot(r, op->slot, 0);
-	else if (table_locate(r, &r->t->places[op->place], &at) == TABLE_GOT)
-		reads_to(r, MT_MIN(at.off + 1ull, table_end(r, op)));
+	reads_to(r, (uint64_t)s.off + s.len);
 }
 
 void table_reads(struct table_run *r, const struct mt_ct_op *op)
@@ -76,7 +73,7 @@ void table_reads(struct table_run *r, const struct mt_ct_op *op)
 		reads_slot(r, op->slot, op->m);
 		return;
 	case MT_CT_HESSIAN:
-		reads_hessian(r, op);
+		reads_value(r, op->slot);
 		return;
 	case MT_CT_WALK:
 		reads_slot(r, op->within, 0);

@@ -34,6 +34,7 @@ enum table_rc {
 	TABLE_ABSENT,
 	TABLE_WAIT,	 /* state.need is set, or the steps are used up */
 	TABLE_MALFORMED, /* a container that contradicts its format */
+	TABLE_OTHER,	 /* a value of another type, whose end is not known */
 };
 
 /*
@@ -89,8 +90,8 @@ struct table_run {
 };
 
 /*
- * mt_msg.aux32: a bit for each slot that is filled, and above them one for each that was longer
- * than its message or container.
+ * mt_msg.aux32: a bit for each slot that is filled, and above them one for each that cannot be:
+ * longer than its message or container, or a value of another type.
  */
 #define TABLE_MISFIT(slot) (1u << (MT_CT_SLOTS + (slot)))
 
@@ -195,7 +196,10 @@ typedef enum table_rc table_walk_fn(struct table_run *r, const struct mt_ct_walk
 table_walk_fn table_walk_protobuf, table_walk_jce, table_walk_tlv, table_walk_pairs,
 	table_walk_lines, table_walk_words, table_walk_json;
 
-/* The hessian string at off. GOT, WAIT or MALFORMED. */
+/*
+ * The hessian string at off. GOT, ABSENT (a null, or the end: `at` is what was read), WAIT,
+ * MALFORMED or OTHER.
+ */
 enum table_rc table_hessian(struct table_run *r, uint32_t off, uint32_t end, struct table_slot *at);
 
 /* Goes on with a checksum. GOT: right. MALFORMED: wrong. ABSENT: its number is not there. */
