@@ -5,6 +5,7 @@
  * has its text: servers may echo texts of clients in their errors.
  */
 #include "jce.h"
+#include "look.h"
 #include "write.h"
 
 static const struct mt_error_class classes[] = {

@@ -4,6 +4,7 @@
  * Other codecs have their id at a fixed place (mt_codec_put_id()).
  */
 #include "mt_mutant.h"
+#include "look.h"
 #include "write.h"
 
 #include <errno.h>

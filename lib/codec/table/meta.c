@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metadata of a message that was decoded: those with a place of their own, and whole containers. */
-#include "run.h"
+#include "look.h"
+#include "write.h"
 
-#include <stdio.h>
+const uint8_t *table_near(const struct table_source *in, uint32_t *n)
+{
+	const struct rte_mbuf *m;
 
-#define NUMBER_MAX 24
+	*n = in->msg->len;
+	if (!in->chain)
+		return in->flat;
+	m = in->chain->head;
+	*n = m ? MT_MIN(*n, mt_link(m)->len) : 0;
+	return m ? mt_link_data(m) : NULL;
+}
 
 struct table_run table_look(
 	const struct table_source *in, struct table_state *s, struct mt_cursor *cur)
@@ -33,25 +42,24 @@ bool table_is_signed(const struct mt_ct_place *p)
 	return mt_ct_is_signed((enum mt_ct_type)p->type, p->flags & MT_CT_SIGNED);
 }
 
-static bool number(struct table_run *r, const struct mt_ct_meta *m, const struct mt_ct_place *p,
+/* The number's name, or its digits in scratch. */
+static void number(const struct mt_codec_table *t, const struct mt_ct_meta *m, uint64_t v,
 	struct mt_slice *value, uint8_t *scratch)
 {
-	uint64_t v;
+	struct mt_ct_place form = {.type = MT_CT_DECIMAL, .mask = UINT64_MAX};
 
-	if (table_number(r, p, &v) != TABLE_GOT)
-		return false;
 	for (uint32_t i = 0; i < m->n_names; i++) {
-		const struct mt_ct_name *n = &r->t->names[m->name + i];
+		const struct mt_ct_name *n = &t->names[m->name + i];
 
 		if (n->number == v) {
-			*value = (struct mt_slice){r->t->text + n->text, n->len};
-			return true;
+			*value = (struct mt_slice){t->text + n->text, n->len};
+			return;
 		}
 	}
+	form.flags = table_is_signed(&t->places[m->place]) ? MT_CT_SIGNED : 0;
 	value->p = scratch;
-	value->len = (uint32_t)snprintf((char *)scratch, NUMBER_MAX,
-		table_is_signed(p) ? "%lld" : "%llu", (unsigned long long)v);
-	return true;
+	value->len = write_number_width(&form, NULL, 0, v, true);
+	write_number(&form, NULL, 0, v, scratch, value->len);
 }
 
 /* The part of a text before or after the first separator; false: there is no such part. */
@@ -88,18 +96,37 @@ static bool slice(const struct table_run *r, const struct table_source *in, stru
 static bool value_of(struct table_run *r, const struct mt_ct_meta *m, const struct table_source *in,
 	struct mt_slice *value, uint8_t *scratch)
 {
-	const struct mt_ct_place *p;
+	const struct mt_ct_place *p = &r->t->places[m->place];
 	struct table_slot at;
+	uint64_t v;
 
-	if (m->place == MT_CT_PLACES) {
-		*value = (struct mt_slice){r->t->text + m->text, m->len};
+	if (p->type != MT_CT_BYTES) {
+		if (table_number(r, p, &v) != TABLE_GOT)
+			return false;
+		number(r->t, m, v, value, scratch);
 		return true;
 	}
-	p = &r->t->places[m->place];
-	if (p->type != MT_CT_BYTES)
-		return number(r, m, p, value, scratch);
 	return table_locate(r, p, &at) == TABLE_GOT && slice(r, in, at, value, scratch) &&
 	       split(m, value);
+}
+
+/* The same for what needs no run, which has much to set. */
+static bool near_value(const struct mt_codec_table *t, const struct mt_ct_meta *m,
+	const struct table_source *in, struct mt_slice *value, uint8_t *scratch)
+{
+	uint32_t n;
+	const uint8_t *p;
+	uint64_t v;
+
+	if (m->place == MT_CT_PLACES) {
+		*value = (struct mt_slice){t->text + m->text, m->len};
+		return true;
+	}
+	p = table_near(in, &n);
+	if (!table_number_near(p, n, &t->places[m->place], &v))
+		return false;
+	number(t, m, v, value, scratch);
+	return true;
 }
 
 static bool concerns(const struct mt_msg *msg, uint32_t variant, uint32_t kinds)
@@ -115,14 +142,19 @@ static bool leading(const struct table_source *in, const struct mt_key *key, str
 	struct mt_cursor cur;
 	struct table_run r;
 
+	r.t = NULL;
 	if (key->id < 0 || (uint32_t)key->id >= t->n_keys)
 		return false;
-	r = table_look(in, &s, &cur);
 	for (uint32_t i = 0; i < t->n_metas; i++) {
 		const struct mt_ct_meta *m = &t->metas[i];
 
-		if (m->key == key->id && concerns(in->msg, m->variant, m->kinds) &&
-			value_of(&r, m, in, value, scratch))
+		if (m->key != key->id || !concerns(in->msg, m->variant, m->kinds))
+			continue;
+		if (near_value(t, m, in, value, scratch))
+			return true;
+		if (!r.t)
+			r = table_look(in, &s, &cur);
+		if (value_of(&r, m, in, value, scratch))
 			return true;
 	}
 	return false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Places: where they are, and the bytes and numbers in them. */
 #include "jce.h"
+#include "look.h"
 #include "run.h"
 
 #define VARINT_MAX  10
@@ -212,6 +213,18 @@ enum table_rc table_number(struct table_run *r, const struct mt_ct_place *p, uin
 		return TABLE_ABSENT;
 	*v &= p->mask;
 	return TABLE_GOT;
+}
+
+bool table_number_near(const uint8_t *p, uint32_t n, const struct mt_ct_place *place, uint64_t *v)
+{
+	uint32_t off = (uint32_t)place->at;
+
+	if (place->base != MT_CT_START || place->size == 0 || off > n || place->size > n - off ||
+		(place->type != MT_CT_BIG && place->type != MT_CT_LITTLE) ||
+		!plain(p + off, place->size, place, v))
+		return false;
+	*v &= place->mask;
+	return true;
 }
 
 static bool same(const uint8_t *a, const uint8_t *b, uint32_t n, bool icase)

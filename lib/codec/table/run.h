@@ -11,6 +11,8 @@ struct table_slot {
 
 #define TABLE_STACK 8
 
+struct table_source;
+
 /* The part of a run that is kept in mt_decoder.state between calls. Zero at a message's start. */
 struct table_state {
 	uint16_t pc;
@@ -34,7 +36,7 @@ enum table_rc {
 	TABLE_ABSENT,
 	TABLE_WAIT,	 /* state.need is set, or the steps are used up */
 	TABLE_MALFORMED, /* a container that contradicts its format */
-	TABLE_OTHER,	 /* a value of another type, whose end is not known */
+	TABLE_OTHER,	 /* a value of another type; its end is not known */
 };
 
 /*
@@ -245,18 +247,6 @@ const char *table_flat(struct table_run *r, const struct mt_codec_table *t, enum
 
 /* Finds the places that decode() can read quickly. */
 void table_finish_quick(struct mt_codec_table *t);
-
-/* Where a decoded message is. */
-struct table_source {
-	const struct mt_codec *self;
-	const struct mt_msg *msg;
-	const struct mt_chain *chain; /* NULL: all of it is at `flat` */
-	const uint8_t *flat;
-};
-
-/* A run that reads places of it. s and cur are for the run's use. */
-struct table_run table_look(
-	const struct table_source *in, struct table_state *s, struct mt_cursor *cur);
 
 /* True if numbers at the place may be negative. */
 bool table_is_signed(const struct mt_ct_place *p);

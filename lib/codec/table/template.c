@@ -5,6 +5,7 @@
  * only grow, because a length may count itself. Checksums are computed last, by the program that
  * would check them.
  */
+#include "look.h"
 #include "write.h"
 
 #include <errno.h>
@@ -55,9 +56,12 @@ static bool save(struct table_run *r, const struct mt_ct_save *s, uint8_t *to)
 void table_save_from(const struct table_source *in, struct mt_seed *seed)
 {
 	const struct mt_codec_table *t = table_of(in->self);
+	const uint8_t *near;
 	struct table_state s;
 	struct mt_cursor cur;
 	struct table_run r;
+	uint32_t n;
+	uint64_t v;
 
 	seed->id = in->msg->id;
 	seed->variant = in->msg->variant;
@@ -65,12 +69,21 @@ void table_save_from(const struct table_source *in, struct mt_seed *seed)
 	seed->aux = 0;
 	if (!t->n_saves)
 		return;
-	r = table_look(in, &s, &cur);
+	near = table_near(in, &n);
+	r.t = NULL;
 	for (uint32_t i = 0; i < t->n_saves; i++) {
 		const struct mt_ct_save *at = &t->saves[i];
 
-		if (at->variant == in->msg->variant && at->kinds >> in->msg->kind & 1 &&
-			save(&r, at, seed->bytes + at->off))
+		if (at->variant != in->msg->variant || !(at->kinds >> in->msg->kind & 1))
+			continue;
+		if (!at->most && table_number_near(near, n, &t->places[at->place], &v)) {
+			memcpy(seed->bytes + at->off, &v, sizeof(v));
+			seed->aux |= 1u << i;
+			continue;
+		}
+		if (!r.t)
+			r = table_look(in, &s, &cur);
+		if (save(&r, at, seed->bytes + at->off))
 			seed->aux |= 1u << i;
 	}
 }
