@@ -102,7 +102,7 @@ enum mt_ct_code {
 	 * Waits for the place (of `slot`), which must end before MT_CT_LEAD, and have at most n bytes
 	 * unless n is 0. Otherwise the message is refused as too large; with flags & MT_CT_IF it
 	 * goes on, and the index of its metadata is too large. A slot that cannot be filled is a
-	 * contradiction.
+	 * contradiction; with m 1 other bytes than a number in a client's message are one, too.
 	 */
 	MT_CT_HOLD,
 	/* The next variant is tried: what was read for those before is not of its message. */

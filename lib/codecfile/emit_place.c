@@ -254,20 +254,35 @@ void cf_arrived(struct cf_build *b, const struct mt_ct_place *at)
 		b->held = MT_MAX(b->held, end);
 }
 
+/* True if there may be other bytes at the place than a number. */
+static bool may_be_other(const struct cf_place *p)
+{
+	const struct cf_place *in = p->in.place;
+
+	if (p->number == MT_CT_BYTES || p->number == MT_CT_DECIMAL)
+		return p->number == MT_CT_DECIMAL;
+	/* Walks of protobuf and JCE find numbers only. */
+	if (p->how == CF_FOUND)
+		return in->container.holds != CF_PROTOBUF && in->container.holds != CF_JCE;
+	return p->how != CF_FIXED && p->how != CF_NUMERAL;
+}
+
 static void hold(struct cf_build *b, struct cf_place *p, uint32_t most, uint8_t flags)
 {
 	uint16_t i = cf_content(b, p);
 	const struct mt_ct_place *at = b->places ? &b->places[i] : NULL;
 	uint32_t end = at ? end_of(at) : 0;
+	bool number = most && b->dir == MT_DIR_DOWN && may_be_other(p);
 
 	/* The op would find that it need not wait. */
-	if (end && end <= MT_MIN(b->held, MT_CT_LEAD) && (!most || at->size <= most))
+	if (end && end <= MT_MIN(b->held, MT_CT_LEAD) && (!most || at->size <= most) && !number)
 		return;
 	cf_op(b, (struct mt_ct_op){.code = MT_CT_HOLD,
 			 .flags = flags,
 			 .slot = p->slotted ? p->slot : MT_CT_NONE,
 			 .place = i,
-			 .n = most});
+			 .n = most,
+			 .m = number});
 	if (at)
 		cf_arrived(b, at);
 }

@@ -136,7 +136,9 @@ static void put_held(struct sentence *s, const struct mt_ct_op *op)
 	const char *name = place_name(s, op->place);
 
 	if (s->of->msg.refuse != 1 + MT_REPLY_TOO_LARGE) {
-		put(s, "%s is no string of one piece", name);
+		put(s, "%s is not a %s", name,
+			s->of->table->places[op->place].type == MT_CT_BYTES ? "string in one piece"
+									    : "number");
 		return;
 	}
 	put(s, "%s ends beyond byte %u", name, MT_CT_LEAD);

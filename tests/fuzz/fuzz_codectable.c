@@ -140,6 +140,8 @@ static void make_op(struct reader *r, uint32_t i, struct mt_ct_op *op)
 		op->n %= MT_CT_FAULTS;
 	if (op->code == MT_CT_KIND || op->code == MT_CT_SUM)
 		op->n &= 1;
+	if (op->code == MT_CT_HOLD)
+		op->m &= 1;
 }
 
 /* A message has a length and a kind: ops for them, and the rest random. */

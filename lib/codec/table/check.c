@@ -150,7 +150,7 @@ static bool numbers_ok(const struct mt_codec_table *t, const struct mt_ct_op *op
 	case MT_CT_FIT:
 		return op->within != MT_CT_NONE;
 	case MT_CT_HOLD:
-		return op->slot < MT_CT_SLOTS || op->slot == MT_CT_NONE;
+		return (op->slot < MT_CT_SLOTS || op->slot == MT_CT_NONE) && op->m <= 1;
 	case MT_CT_LENGTH:
 		return op->lo >= 1 && op->lo <= UINT16_MAX;
 	case MT_CT_ADD:

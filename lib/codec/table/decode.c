@@ -269,8 +269,12 @@ static enum done numeral(struct table_run *r, const struct mt_ct_op *op)
 	len = p ? table_varint(p, n, &v) : 0;
 	if (len > 0)
 		return fill(r, op, at.off, (uint64_t)at.off + (uint32_t)len);
-	if (len < 0 || at.off + n >= end)
+	if (len < 0 || at.off + n >= end) {
+		/* It is no place that is longer than the longest message. */
+		if (r->msg->len)
+			r->msg->aux32 |= TABLE_MISFIT(op->slot);
 		return RUN_NEXT;
+	}
 	table_arrived(r, at.off + n + 1);
 	return RUN_WAIT;
 }
@@ -335,6 +339,17 @@ static enum done walk(struct table_run *r, const struct mt_ct_op *op)
 	return rc == TABLE_MALFORMED ? broken(r) : RUN_NEXT;
 }
 
+/* Servers may read a number in bytes that are none here. */
+static enum done held_number(struct table_run *r, const struct mt_ct_op *op)
+{
+	uint64_t v;
+
+	if (r->msg->flags == MT_DIR_DOWN &&
+		table_number(r, &r->t->places[op->place], &v) != TABLE_GOT)
+		contradicts(r);
+	return RUN_NEXT;
+}
+
 static enum done hold(struct table_run *r, const struct mt_ct_op *op)
 {
 	struct table_slot at;
@@ -352,7 +367,9 @@ static enum done hold(struct table_run *r, const struct mt_ct_op *op)
 			table_empty(r, op->slot);
 		return RUN_NEXT;
 	}
-	return table_arrived(r, at.off + at.len) ? RUN_NEXT : RUN_WAIT;
+	if (!table_arrived(r, at.off + at.len))
+		return RUN_WAIT;
+	return op->m ? held_number(r, op) : RUN_NEXT;
 }
 
 /* ---- the length ----------------------------------------------------------------------------- */
@@ -428,6 +445,15 @@ static enum done kind(struct table_run *r, const struct mt_ct_op *op)
 	return RUN_NEXT;
 }
 
+/* An id of Meltemi's could not be added to a call that has other bytes in its place. */
+static bool is_other_id(const struct table_run *r, const struct mt_ct_op *op)
+{
+	struct table_slot at;
+
+	return r->msg->kind == MT_MSG_ONEWAY && r->msg->flags == MT_DIR_DOWN &&
+	       table_locate(r, &r->t->places[op->place], &at) == TABLE_GOT;
+}
+
 static enum done id(struct table_run *r, const struct mt_ct_op *op)
 {
 	uint64_t v;
@@ -435,7 +461,7 @@ static enum done id(struct table_run *r, const struct mt_ct_op *op)
 
 	if (rc == TABLE_WAIT)
 		return RUN_WAIT;
-	if (rc != TABLE_GOT && op->flags & MT_CT_IF)
+	if (rc != TABLE_GOT && (op->flags & MT_CT_IF || is_other_id(r, op)))
 		return bad(r, MT_CT_FAULT_ID);
 	r->msg->id = rc == TABLE_GOT ? v : 0;
 	r->msg->can_reply = true;

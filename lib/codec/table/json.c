@@ -227,13 +227,24 @@ static bool name(struct table_run *r, const struct mt_ct_walk *w)
 	return true;
 }
 
-/* A value of the wanted member ended. */
+/*
+ * A value of the wanted member ended. Where a number is wanted, a text is there with its quotes,
+ * so it is not a number.
+ */
 static void value(struct table_run *r, const struct mt_ct_walk *w, enum mt_ct_accept is,
 	uint32_t off, uint32_t end)
 {
-	for (uint32_t i = 0; i < w->n; i++)
-		if (r->s->stack[J_WANTED] >> i & 1 && walk_accepts(walk_target(r, w, i), is))
-			table_found(r, walk_target(r, w, i), off, end - off);
+	for (uint32_t i = 0; i < w->n; i++) {
+		const struct mt_ct_target *g = walk_target(r, w, i);
+		bool other = is == MT_CT_STRING && g->accept == MT_CT_NUMBER;
+
+		if (!(r->s->stack[J_WANTED] >> i & 1))
+			continue;
+		if (other)
+			table_found(r, g, off - 1, end - off + 2);
+		else if (g->accept == MT_CT_NUMBER || walk_accepts(g, is))
+			table_found(r, g, off, end - off);
+	}
 }
 
 /* 1 + index of the target with an object to be entered; 0: none. */

@@ -236,7 +236,7 @@ static __attribute__((noinline)) bool is_ascii_at_end(const uint8_t *p, uint32_t
 static inline bool holds(
 	const struct quick *q, const struct mt_ct_op *op, uint32_t slot, uint32_t len)
 {
-	return op->code == MT_CT_HOLD && q->t->plain[op->place] == PLAIN_WHOLE &&
+	return op->code == MT_CT_HOLD && !op->m && q->t->plain[op->place] == PLAIN_WHOLE &&
 	       q->t->places[op->place].slot == slot && (!op->n || len <= op->n);
 }
 
@@ -281,7 +281,7 @@ static inline bool hold(struct quick *q, const struct mt_ct_op *op)
 	struct table_slot at;
 
 	_Static_assert(MT_CT_LEAD > UINT16_MAX, "the head is shorter");
-	if (!locate(q, op->place, &at) || at.off + at.len > q->head_len ||
+	if (op->m || !locate(q, op->place, &at) || at.off + at.len > q->head_len ||
 		(op->n && at.len > op->n))
 		return false;
 	q->reach = MT_MAX(q->reach, at.off + at.len);

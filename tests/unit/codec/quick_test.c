@@ -98,8 +98,10 @@ static void make_op(struct mt_rand *r, uint32_t i)
 		.slot = below(r, SLOTS),
 		.within = below(r, 2) ? MT_CT_NONE : below(r, SLOTS),
 		.place = code == MT_CT_ID ? ID : part(r)};
-	if (code == MT_CT_HOLD)
+	if (code == MT_CT_HOLD) {
 		ops[i].n = below(r, 2) ? 0 : below(r, 16);
+		ops[i].m = below(r, 2);
+	}
 	if (code == MT_CT_TO)
 		ops[i].m = 0u - below(r, 3);
 }
