@@ -83,11 +83,7 @@ static bool is_name(const struct mt_codec *codec, const struct mt_key *key)
 	return is_key(key, codec->service_key) || is_key(key, codec->method_key.name);
 }
 
-/*
- * True if servers may take what the key names from another part of the message than the codec, so
- * that its value cannot be known.
- */
-static bool is_elsewhere(const struct mt_codec *codec, const struct mt_key *key)
+bool mt_authz_is_elsewhere(const struct mt_codec *codec, const struct mt_key *key)
 {
 	const char *const *k = codec->executed_keys;
 
@@ -314,7 +310,7 @@ void mt_authz_condition(
 
 		w->key = mt_authz_key_of(
 			b, c->key.s + n, strlen(c->key.s) - n - 1, mt_authz_build_denies(b));
-		if (is_elsewhere(b->codec, &w->key)) {
+		if (mt_authz_is_elsewhere(b->codec, &w->key)) {
 			w->field = MT_AUTHZ_UNKNOWN;
 			b->other = b->other ? b->other : c->key.s;
 		}

@@ -313,6 +313,11 @@ struct mt_authz_rules *mt_authz_rules_of(struct mt_region *r,
 	const struct mt_authz_callers *who);
 struct mt_authz_policy *mt_authz_at_ports(
 	struct mt_region *r, const struct mt_authz_rules *rules, const struct mt_authz_ports *at);
+/*
+ * True if servers may take what the key names from another part of the message than the codec, so
+ * that its value can neither be known nor removed.
+ */
+bool mt_authz_is_elsewhere(const struct mt_codec *codec, const struct mt_key *key);
 /* True if messages of the codec may carry tokens. */
 bool mt_authz_carries(const struct mt_codec *codec);
 /*

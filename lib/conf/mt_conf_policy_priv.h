@@ -61,7 +61,11 @@ struct mt_policy {
 	/* Of authorization: what compiling it for ports has told. */
 	const char *dropped, *dropped_by, *vanished, *vanished_by, *other, *other_by;
 	uint32_t n_enforced, n_closed; /* instances' ports */
-	const char *keeps_token; /* of tokens: a protocol whose messages cannot be rid of one */
+	/*
+	 * Of tokens: a protocol that cannot remove them from messages, and metadata that a claim is
+	 * for, with a protocol that lets servers take them from elsewhere.
+	 */
+	const char *keeps_token, *claimed, *claimed_by;
 	bool enforced, closes;
 	/* Why it closes a forwarded port, as mt_forward_closing.why, and the first such port. */
 	const char *closes_forward;

@@ -45,6 +45,19 @@ static bool takes_tokens(const struct mt_request_authentication *t)
 	return false;
 }
 
+static void note_claimed(struct mt_policy *p, const struct mt_codec *codec, const char *name)
+{
+	struct mt_key key;
+
+	if (!name || p->claimed)
+		return;
+	key = mt_key_make_icase(codec, name);
+	if (!mt_authz_is_elsewhere(codec, &key))
+		return;
+	p->claimed = name;
+	p->claimed_by = codec->name;
+}
+
 /* Its rules, and who enforces it. false: it takes no token from such messages. */
 static bool gather_tokens(struct gathered *g, struct mt_policy *p)
 {
@@ -62,6 +75,13 @@ static bool gather_tokens(struct gathered *g, struct mt_policy *p)
 	for (uint32_t i = 0; !g->to->u->codec->rewrite.mutate && i < p->of.tokens->n_rules; i++)
 		if (!p->of.tokens->rules[i].forward.v)
 			p->keeps_token = g->to->u->codec->name;
+	for (uint32_t i = 0; i < p->of.tokens->n_rules; i++) {
+		const struct mt_jwt_rule *r = &p->of.tokens->rules[i];
+
+		note_claimed(p, g->to->u->codec, r->payload_to.s);
+		for (uint32_t k = 0; k < r->n_outputs; k++)
+			note_claimed(p, g->to->u->codec, r->outputs[k].header.s);
+	}
 	return true;
 }
 

@@ -337,6 +337,13 @@ static void tell_tokens(struct mt_build *b, const struct mt_policy *p)
 		mt_b_note(b, p->meta, p->meta->origin.line, "spec.jwtRules",
 			"write forwardOriginalToken: true",
 			"metadata of %s cannot be changed: servers get the token", p->keeps_token);
+	if (p->claimed)
+		mt_b_warn(b, p->meta, p->meta->origin.line, "spec.jwtRules",
+			"remove it, or if servers take it from where the codec file finds it, list "
+			"the key in executes.keys",
+			"servers of %s may take \"%s\" from elsewhere than the token's claim is "
+			"written: each call is refused there",
+			p->claimed_by, p->claimed);
 }
 
 static void tell_closing(struct mt_build *b, const struct mt_policy *p)

@@ -177,7 +177,8 @@ bool mt_tokens_adorn(struct mt_proxy *p, const struct mt_authz_tokens *t, uint32
 /*
  * Removes the key, which has `icase`, from the view's metadata in every spelling. The spellings are
  * copied to p->filters.text. False: there is no room, or the message may have the key in metadata
- * that cannot be read, or has the key at a place of its own (codec files), which is not changed.
+ * that cannot be read, or has the key at a place of its own (codec files), which is not changed, or
+ * servers may take it from elsewhere.
  */
 bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key);
 /* Resumes the calls whose tokens were verified. Returns the number of results. */

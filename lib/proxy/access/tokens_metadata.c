@@ -154,7 +154,8 @@ static bool strip(struct mt_proxy *p, const struct mt_key *key)
 
 bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key)
 {
-	return !has_at_place(p, key) && !mt_authorize_lacks(&p->view, key) && strip(p, key);
+	return !has_at_place(p, key) && !mt_authorize_lacks(&p->view, key) &&
+	       !mt_authz_is_elsewhere(p->view.codec, key) && strip(p, key);
 }
 
 bool mt_tokens_sanitize(struct mt_proxy *p, const struct mt_authz_tokens *t)

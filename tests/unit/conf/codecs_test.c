@@ -256,6 +256,35 @@ static void other_names(void)
 	unbuild(&b);
 }
 
+/* Nor can a claim be written where servers may take it from elsewhere: the client could forge it. */
+static void other_claims(void)
+{
+	static const char *const executed[] = {"user", NULL};
+
+	for (uint32_t known = 0; known < 2; known++) {
+		struct mt_conf *conf = new_conf();
+		struct built b;
+
+		(void)with_acme(conf, 0);
+		versions[0].executes_other = true;
+		versions[0].executed_keys = known ? executed : NULL;
+		b = build_text(conf,
+			SERVICE("a", "a.x", "192.0.2.1",
+				"tcp-metaprotocol-acme") "---\napiVersion: security.istio.io/v1\n"
+							 "kind: RequestAuthentication\n"
+							 "metadata: {name: p}\n"
+							 "spec: {jwtRules: [{issuer: i, "
+							 "jwks: '{\"keys\":[]}', "
+							 "outputClaimToHeaders: [{header: "
+							 "user, claim: sub}]}]}\n");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_EQUAL(has_diag(&b, MT_DIAG_WARNING, 13,
+					"servers of acme may take \"user\" from elsewhere"),
+			!known);
+		unbuild(&b);
+	}
+}
+
 /* A listener of a discovery service is left out while its codec is missing, and follows it. */
 static void resources(void)
 {
@@ -310,6 +339,7 @@ const struct mt_test codecs_tests[] = {
 	{"the nearest codec of the registry", remedy},
 	{"names of built-in protocols", built_in_names},
 	{"names of what servers need not execute", other_names},
+	{"claims as what servers need not execute", other_claims},
 	{"resources name codecs of the registry", resources},
 	{"services follow changed codecs", shared},
 	{0},
