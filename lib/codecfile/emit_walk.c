@@ -55,6 +55,16 @@ static bool number(
 	return true;
 }
 
+/* True if a key ends at a character of the name, or has no blanks at its ends. */
+static bool ends_key(const struct walk *k, const char *s, size_t len)
+{
+	if (k->w.format != MT_CT_LINES)
+		return false;
+	return memchr(s, k->w.between, len) || memchr(s, k->w.end, len) ||
+	       (k->w.flags & MT_CT_WALK_TRIM &&
+		       (strchr(" \t\r", s[0]) || strchr(" \t\r", s[len - 1])));
+}
+
 /* A part of a path into the target's number or name. */
 static bool step_of(struct walk *k, const char *s, size_t len, struct mt_ct_target *g)
 {
@@ -64,12 +74,17 @@ static bool step_of(struct walk *k, const char *s, size_t len, struct mt_ct_targ
 	case MT_CT_JCE_STRUCT:
 		return number(k, s, len, 0, 255, &g->number);
 	case MT_CT_TLV:
-		return number(k, s, len, 0, UINT32_MAX, &g->number);
+		return number(k, s, len, 0, UINT32_MAX >> (32 - 8 * k->w.key_width), &g->number);
 	case MT_CT_WORDS:
 		return number(k, s, len, 1, 1000, &g->number);
 	default:
 		if (len == 0 || len > MT_CT_KEY) {
 			find_error(k, "write a name of 1 to 64 characters", "not a name");
+			return false;
+		}
+		if (ends_key(k, s, len)) {
+			find_error(k, "write the name without what is around it",
+				"no key has this character there");
 			return false;
 		}
 		g->text = cf_text(k->b, s, len);

@@ -269,6 +269,7 @@ struct cf_connections {
 };
 
 #define CF_VARIANTS MT_CODECFILE_VARIANTS
+#define CF_EXECUTED 64
 
 struct cf_variant {
 	struct mt_origin origin;
@@ -416,8 +417,9 @@ bool cf_is_little(const struct cf_build *b, const struct mt_num *own);
 /* The kinds of messages, as bits, that come from a side. */
 uint32_t cf_kinds_from(const struct cf_variant *v, enum mt_dir dir);
 
-/* refuse.c */
+/* refuse.c, refuse_values.c */
 void cf_refuse(struct cf_build *b);
+void cf_refuse_values(struct cf_build *b);
 
 /* emit.c */
 uint32_t cf_label(struct cf_build *b);

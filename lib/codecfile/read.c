@@ -694,12 +694,13 @@ static void read_executes(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 	struct cf_variant *v = obj;
 	struct mt_origin origin = v->origin;
 
-	if (n->type == MT_Y_SCALAR) {
+	if (n->type == MT_Y_SCALAR)
 		mt_read_word(c, n, executes_words, &v->executes);
-		return;
-	}
-	mt_section_read(c, &sec_executes, n, v);
+	else
+		mt_section_read(c, &sec_executes, n, v);
 	v->origin = origin;
+	if (v->n_executed > CF_EXECUTED)
+		mt_f_error(c, n->line, "write 64 at most, or \"*\"", "too many keys");
 }
 
 /* ---- the document ---------------------------------------------------------------------------- */

@@ -390,6 +390,29 @@ static void check_keys(struct cf_build *b)
 				"there is no metadata \"%.64s\"", keys[i]->s);
 }
 
+/* Of names that are the exceptions of what servers take from elsewhere. */
+static void check_executed(struct cf_build *b)
+{
+	const struct cf_variant *s = b->spec;
+	bool searched = false;
+
+	for (uint32_t i = 0; i < b->n_variants; i++)
+		searched |= b->variants[i].n_searches > 0;
+	for (uint32_t i = 0; i < s->n_executed; i++) {
+		const struct mt_text *key = &s->executed[i];
+
+		if ((s->service.s && strcmp(key->s, s->service.s) == 0) ||
+			(s->method.s && strcmp(key->s, s->method.s) == 0))
+			cf_error(b, "spec.executes.keys", key->line,
+				"remove it, or write \"executes: named\"",
+				"servers execute another service and method than \"%.64s\" has",
+				key->s);
+		else if (strcmp(key->s, "*") != 0 && !searched && !has_key(b, key->s))
+			cf_error(b, "spec.executes.keys", key->line, "add it to metadata",
+				"there is no metadata \"%.64s\"", key->s);
+	}
+}
+
 /* ---- messages of Meltemi's own --------------------------------------------------------------- */
 
 /*
@@ -444,10 +467,12 @@ void cf_refuse(struct cf_build *b)
 		check_ids(b);
 		check_metadata(b);
 		check_heartbeat(b);
+		cf_refuse_values(b);
 		if (!b->v->match.first && i + 1 < b->n_variants)
 			cf_error(b, "spec.variants", b->v->origin.line, "add match, or put it last",
 				"later variants are never used, because it matches all messages");
 	}
 	check_keys(b);
+	check_executed(b);
 	check_idle(b);
 }

@@ -40,4 +40,5 @@ const char *const *file_names(void);
 
 extern const struct mt_test frames_tests[], tiny_tests[], mistakes_tests[], id_tests[],
 	edge_tests[], mutate_tests[], template_tests[], page_tests[], given_tests[], view_tests[],
-	store_tests[], sum_tests[], condition_tests[], format_tests[], number_tests[], cost_tests[];
+	store_tests[], sum_tests[], condition_tests[], format_tests[], number_tests[],
+	value_tests[], cost_tests[];

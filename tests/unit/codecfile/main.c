@@ -8,7 +8,7 @@ int main(int argc, char **argv)
 		{"mutate", mutate_tests}, {"templates", template_tests}, {"page", page_tests},
 		{"given", given_tests}, {"view", view_tests}, {"store", store_tests},
 		{"sums", sum_tests}, {"conditions", condition_tests}, {"formats", format_tests},
-		{"numbers", number_tests}, {"cost", cost_tests}, {0}};
+		{"numbers", number_tests}, {"values", value_tests}, {"cost", cost_tests}, {0}};
 	int rc;
 
 	if (env_init())

@@ -678,7 +678,7 @@ static void declares(void)
 		{"  connections: {halfClose: client}\n  executes: named\n", true, false, false},
 		{"  connections: {halfClose: server}\n", false, true, true},
 		{"  connections: {halfClose: none}\n", true, true, true},
-		{"  executes: {keys: [name]}\n", false, false, true},
+		{"  metadata: {name: name}\n  executes: {keys: [name]}\n", false, false, true},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(docs); i++) {
