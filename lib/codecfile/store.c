@@ -129,14 +129,43 @@ static int load(struct mt_codec_store *s, const struct mt_codec_document *d, str
 	return 0;
 }
 
-/* Forgets objects that the model does not have, so that there is room for its own. */
-static void forget(struct mt_codec_store *s, const struct mt_model *m)
+/* True if the last load had the document's codec, maybe another version of it. */
+static bool is_known(struct mt_codec_store *s, const struct mt_codec_document *d)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->v[i].serial == d->meta.serial ||
+			strcmp(s->v[i].table->codec.name, d->meta.name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Chooses the documents to compile, by their number in the model. Those of the last load come
+ * first, so that a new one takes no codec from the services that use it.
+ */
+static void choose(struct mt_codec_store *s, const struct mt_model *m, bool *chosen)
+{
+	uint32_t n = 0;
+
+	for (uint32_t known = 2; known-- > 0;)
+		for (uint32_t i = 0; i < m->codecs.n && n < MT_CODECFILE_MAX; i++) {
+			const struct mt_codec_document *d = m->codecs.v[i];
+
+			if (chosen[i] || is_known(s, d) != known || instead(m, d))
+				continue;
+			chosen[i] = true;
+			n++;
+		}
+}
+
+/* Forgets objects that are not chosen, so that there is room for others. */
+static void forget(struct mt_codec_store *s, const struct mt_model *m, const bool *chosen)
 {
 	for (uint32_t i = 0; i < s->n; i++)
 		s->v[i].used = false;
-	for (uint32_t i = 0; i < MT_MIN(m->codecs.n, (uint32_t)MT_CODECFILE_MAX); i++) {
+	for (uint32_t i = 0; i < m->codecs.n; i++) {
 		const struct mt_codec_document *d = m->codecs.v[i];
-		struct entry *e = find(s, d->meta.serial);
+		struct entry *e = chosen[i] ? find(s, d->meta.serial) : NULL;
 
 		if (e)
 			e->used = true;
@@ -192,9 +221,13 @@ static void warn_of_tables(
 
 int mt_codec_store_load(struct mt_codec_store *s, const struct mt_model *m, struct mt_diags *diags)
 {
+	bool *chosen = calloc(MT_MAX(m->codecs.n, 1u), sizeof(*chosen));
 	int rc = 0;
 
-	forget(s, m);
+	if (!chosen)
+		return -ENOMEM;
+	choose(s, m, chosen);
+	forget(s, m, chosen);
 	for (uint32_t i = 0; i < m->codecs.n && rc == 0; i++) {
 		const struct mt_codec_document *d = m->codecs.v[i], *other = instead(m, d);
 
@@ -202,11 +235,12 @@ int mt_codec_store_load(struct mt_codec_store *s, const struct mt_model *m, stru
 			mt_diag_object(diags, MT_DIAG_SHADOWED, &d->meta, d->meta.origin.line, NULL,
 				NULL, "codec %s of %s is used", d->meta.name,
 				other->meta.origin.file);
-		else if (i < MT_CODECFILE_MAX)
+		else if (chosen[i])
 			rc = load(s, d, diags);
 		else
 			refuse(diags, d, "remove others", "codecs", MT_CODECFILE_MAX);
 	}
+	free(chosen);
 	warn_of_tables(s, m, diags);
 	return rc ? rc : make_registry(s, m);
 }

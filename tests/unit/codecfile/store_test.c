@@ -271,6 +271,14 @@ static void limit(void)
 	load(&sc, 0);
 	CU_ASSERT_EQUAL(sc.diags.errors, 1);
 	CU_ASSERT_EQUAL(told(&sc, sc.objects.v[MT_CODECFILE_MAX]->serial)->severity, MT_DIAG_ERROR);
+	/* Those that the last load had stay, whatever comes before them. */
+	load(&sc, 1);
+	CU_ASSERT_EQUAL(sc.diags.errors, 0);
+	load(&sc, 0);
+	CU_ASSERT_EQUAL(sc.diags.errors, 1);
+	CU_ASSERT_EQUAL(told(&sc, sc.objects.v[0]->serial)->severity, MT_DIAG_ERROR);
+	CU_ASSERT_PTR_NOT_NULL(
+		mt_codec_store_find(sc.store, sc.objects.v[MT_CODECFILE_MAX]->serial));
 	/* Others that take the places of all. */
 	for (uint32_t i = 0; i < MT_CODECFILE_MAX; i++) {
 		snprintf(text, sizeof(text), CODEC("d%u", "2"), i);
