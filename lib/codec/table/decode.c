@@ -136,7 +136,8 @@ static enum done take(struct table_run *r, const struct mt_ct_op *op, uint64_t o
 {
 	if (len >= 0)
 		fill(r, op, off, off + (uint64_t)len);
-	if (!table_there(r, op->slot))
+	/* A negative length is not too long for the longest message. */
+	if (!table_there(r, op->slot) && (r->msg->len || len >= 0))
 		r->msg->aux32 |= TABLE_MISFIT(op->slot);
 	return RUN_NEXT;
 }
@@ -270,7 +271,7 @@ static enum done numeral(struct table_run *r, const struct mt_ct_op *op)
 	if (len > 0)
 		return fill(r, op, at.off, (uint64_t)at.off + (uint32_t)len);
 	if (len < 0 || at.off + n >= end) {
-		/* It is no place that is longer than the longest message. */
+		/* It is a place, but not one that is longer than the longest message. */
 		if (r->msg->len)
 			r->msg->aux32 |= TABLE_MISFIT(op->slot);
 		return RUN_NEXT;
@@ -302,8 +303,8 @@ static enum table_rc hessian_at(
 }
 
 /*
- * A value that is no text does not fill its slot, which has what was read of it. Servers read some
- * of them as texts, so in a client's message only a null is absent.
+ * A value of another type does not fill its slot, which has the bytes that were read of it. Servers
+ * read some of them as texts, so in a client's message only a null is absent.
  */
 static enum done hessian(struct table_run *r, const struct mt_ct_op *op)
 {
@@ -393,9 +394,12 @@ static enum done length(struct table_run *r, const struct mt_ct_op *op)
 
 static enum done offset(struct table_run *r, const struct mt_ct_op *op)
 {
+	const struct mt_ct_place *p = &r->t->places[op->place];
 	struct table_slot at;
 
-	if (table_locate(r, &r->t->places[op->place], &at) != TABLE_GOT)
+	if (p->base == MT_CT_AFTER && r->msg->aux32 & TABLE_MISFIT(p->slot))
+		return bad(r, MT_CT_FAULT_LONG);
+	if (table_locate(r, p, &at) != TABLE_GOT)
 		return bad(r, MT_CT_FAULT_LENGTH);
 	r->s->total += at.off;
 	return RUN_NEXT;

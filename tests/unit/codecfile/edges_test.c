@@ -543,17 +543,21 @@ static const struct behind {
 	{NUMERAL, BYTES("\6\0\0\0\7\1" ZEROS ZEROS), 6},
 	{NUMERAL, BYTES("\6\0\0\0\7\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" ZEROS), 0},
 	/* A delimiter, too. */
-	{LINE, BYTES("\x06\0\0\0\7"
-		     "ab\r\n\0"),
+	{LINE,
+		BYTES("\x06\0\0\0\7"
+		      "ab\r\n\0"),
 		0},
-	{LINE, BYTES("\x07\0\0\0\7"
-		     "ab\r\n\0"),
+	{LINE,
+		BYTES("\x07\0\0\0\7"
+		      "ab\r\n\0"),
 		9},
-	{LINE, BYTES("\x08\0\0\0\7"
-		     "cd\r\n\0"),
+	{LINE,
+		BYTES("\x08\0\0\0\7"
+		      "cd\r\n\0"),
 		0},
-	{LINE, BYTES("\x09\0\0\0\7"
-		     "cd\r\n\0"),
+	{LINE,
+		BYTES("\x09\0\0\0\7"
+		      "cd\r\n\0"),
 		9},
 	{FAR, BYTES(ZEROS ZEROS), 0},
 	{FAR, BYTES(ZEROS "\0\0\0\0\5\0\0\0"), 16},
@@ -594,6 +598,35 @@ static void bytes_behind(void)
 	CU_ASSERT_EQUAL(env_in_use(), 0);
 }
 
+/* ---- too long -------------------------------------------------------------------------------- */
+
+#define LAST_PART                                                                                  \
+	SPEC("    id: {at: 0, size: 4}\n    body: {at: 4, count: {size: 1, add: -3}}\n",           \
+		"{end: body, max: 20}")
+
+/* A part that ends a message may be too long, or have no length. */
+static void last_parts(void)
+{
+	static const struct {
+		uint8_t size;
+		const char *why;
+	} parts[] = {{5, NULL}, {19, "codec file: longer than the longest message"},
+		{2, "codec file: the length is missing or not a number"}};
+	const struct mt_codec_table *t;
+	struct mt_region region;
+
+	mt_region_init(&region, 0);
+	t = file_compile(&region, LAST_PART);
+	for (size_t i = 0; t && i < MT_ARRAY_LEN(parts); i++) {
+		uint8_t bytes[] = {0, 0, 0, 7, parts[i].size, 'a', 'b'};
+		struct mt_msg msg;
+		const char *why = mt_codec_table_decode(t, MT_DIR_DOWN, bytes, sizeof(bytes), &msg);
+
+		CU_ASSERT(!why == !parts[i].why && (!why || !strcmp(why, parts[i].why)));
+	}
+	mt_region_fini(&region);
+}
+
 const struct mt_test edge_tests[] = {{"containers", containers}, {"boundaries", boundaries},
 	{"too long", too_long}, {"long metadata", long_metadata}, {"far entries", far_entries},
-	{"bytes behind the end", bytes_behind}, {0}};
+	{"bytes behind the end", bytes_behind}, {"last parts", last_parts}, {0}};
