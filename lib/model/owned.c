@@ -5,12 +5,11 @@
  * cover. An answer costs a binary search for each form of the name, however many labels it has.
  * `next` skips the entries of one source.
  */
-#include "mt_owned.h"
+#include "mt_owned_priv.h"
 
 #include "mt_idmap.h"
 #include "mt_meant.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -40,19 +39,9 @@ struct services {
 	const struct mt_owned_entry *e;
 };
 
-/*
- * A search domain of DNS clients, or its first labels if the others are one, too: "svc" with
- * "svc.cluster.local" and "cluster.local".
- */
-struct part {
-	const char *text;
-	bool owned; /* some source owns a name that ends in it */
-};
-
 struct mt_owned {
-	const char *domain; /* of Kubernetes' services */
-	struct part *parts; /* none: the node does not answer DNS */
-	uint32_t n_parts;
+	const char *domain;			/* of Kubernetes' services */
+	const struct mt_owned_clients *clients; /* NULL: the node does not answer DNS */
 	struct net *nets;
 	struct name *names;
 	struct services *services;
@@ -62,8 +51,7 @@ struct mt_owned {
 
 /* ---- hosts ----------------------------------------------------------------------------------- */
 
-/* The number of bytes before ".svc.DOMAIN"; 0: the host does not end in it. */
-static size_t before_domain(const char *host, const char *domain)
+size_t mt_owned_before_domain(const char *host, const char *domain)
 {
 	static const char svc[] = ".svc.";
 	size_t len = strlen(host), n = strlen(domain) + strlen(svc);
@@ -102,7 +90,7 @@ static const char *short_name(const char *host, size_t len, bool svc, char buf[M
 static uint32_t forms_of(const char *host, const char *domain, char buf[FORMS - 1][MT_MEANT_HOST],
 	const char *out[FORMS])
 {
-	size_t len = strlen(host), whole = before_domain(host, domain);
+	size_t len = strlen(host), whole = mt_owned_before_domain(host, domain);
 	const char *dot = strchr(host, '.'), *s;
 	uint32_t n = 0;
 
@@ -147,7 +135,7 @@ static bool ends_domain(const struct name *x, const char *domain)
 static bool services_of(const struct name *x, const char *domain, struct services *out)
 {
 	static const char svc[] = ".svc";
-	size_t len = before_domain(x->text, domain), n = strlen(svc);
+	size_t len = mt_owned_before_domain(x->text, domain), n = strlen(svc);
 
 	if (!x->wild || x->text[0] != '.')
 		return false;
@@ -307,78 +295,12 @@ const struct mt_owned_entry *mt_owned_host(
 	return n && services_of(&x, o->domain, &s) ? find_services(o, &s, self) : NULL;
 }
 
-/* ---- names of DNS clients -------------------------------------------------------------------- */
-
-/* Writes the host without the part at its end; a wildcard's star may contain the whole part. */
-static bool cut(const char *host, const char *part, char buf[MT_MEANT_HOST])
-{
-	size_t len = strlen(host), n = strlen(part), tail = len - 1;
-	bool wild = strncmp(host, "*.", 2) == 0;
-
-	if (len > n + 1 && len - n - 1 < MT_MEANT_HOST && host[len - n - 1] == '.' &&
-		strcmp(host + len - n, part) == 0) {
-		memcpy(buf, host, len - n - 1);
-		buf[len - n - 1] = '\0';
-		return true;
-	}
-	if (!wild || n <= tail || strcmp(part + n - tail, host + 1) != 0)
-		return false;
-	memcpy(buf, "*", sizeof("*"));
-	return true;
-}
-
-/*
- * An entry with the host and the part after it. Wildcards for all names that end in the part have
- * only those with one label more, because DNS clients query every host with each search domain.
- */
-static const struct mt_owned_entry *find_added(
-	const struct mt_owned *o, const char *host, const char *part, uint32_t self)
-{
-	char buf[MT_MEANT_HOST];
-	int n = snprintf(buf, sizeof(buf), "%s.%s", host, part);
-	const struct mt_owned_entry *e =
-		n > 0 && (size_t)n < sizeof(buf) ? mt_owned_host(o, buf, self) : NULL;
-
-	if (e && e->text->s[0] == '*' && strlen(e->text->s) <= strlen(part) + strlen("*.") &&
-		strchr(host, '.'))
-		return NULL;
-	return e;
-}
-
-/* HOST of HOST.NAMESPACE.svc.DOMAIN, which clients of the namespace query. */
-static const struct mt_owned_entry *find_searched(
-	const struct mt_owned *o, const char *host, uint32_t self)
-{
-	size_t len = before_domain(host, o->domain);
-	char buf[MT_MEANT_HOST];
-
-	if (!len || len >= sizeof(buf))
-		return NULL;
-	memcpy(buf, host, len);
-	while (len && buf[len - 1] != '.')
-		len--;
-	/* Not "*": wildcards are compared with search domains of the Node only. */
-	if (len < 3)
-		return NULL;
-	buf[len - 1] = '\0';
-	return mt_owned_host(o, buf, self);
-}
-
 const struct mt_owned_entry *mt_owned_name(
 	const struct mt_owned *o, const char *host, uint32_t self)
 {
 	const struct mt_owned_entry *e = mt_owned_host(o, host, self);
-	char buf[MT_MEANT_HOST];
 
-	for (uint32_t i = 0; !e && o && i < o->n_parts; i++) {
-		const struct part *p = &o->parts[i];
-
-		if (cut(host, p->text, buf))
-			e = mt_owned_host(o, buf, self);
-		if (!e && p->owned)
-			e = find_added(o, host, p->text, self);
-	}
-	return e || !o || !o->n_parts ? e : find_searched(o, host, self);
+	return e || !o || !o->clients ? e : mt_owned_of_clients(o->clients, host, self);
 }
 
 /* ---- networks -------------------------------------------------------------------------------- */
@@ -659,67 +581,6 @@ static void sort_services(struct making *x)
 		o->second++;
 }
 
-static void add_part(struct making *x, const char *text)
-{
-	struct mt_owned *o = x->o;
-	struct part *slot;
-
-	for (uint32_t i = 0; i < o->n_parts; i++)
-		if (strcmp(o->parts[i].text, text) == 0)
-			return;
-	slot = mt_region_push(x->r, (void **)&o->parts, &o->n_parts, sizeof(*slot));
-	if (slot)
-		slot->text = text;
-}
-
-/* The default ones, too: clients of the mesh may have them, whatever the Node lists. */
-static void add_search_domains(struct making *x, const struct mt_node *n)
-{
-	const struct mt_node_dns *d = n->dns;
-	const char *own[] = {
-		mt_region_printf(x->r, "%s.svc.%s", n->meta.ns ? n->meta.ns : "", x->o->domain),
-		mt_region_printf(x->r, "svc.%s", x->o->domain), x->o->domain};
-
-	for (size_t i = 0; i < MT_ARRAY_LEN(own); i++) {
-		char *text = own[i] ? mt_host_name(x->r, own[i]) : NULL;
-
-		if (text)
-			add_part(x, text);
-	}
-	for (uint32_t i = 0; i < d->n_search; i++)
-		if (d->search[i].s && d->search[i].s[0])
-			add_part(x, d->search[i].s);
-}
-
-/* Adds parts to the index, when its names are sorted. */
-static void add_parts(struct making *x, const struct mt_node *n)
-{
-	struct mt_owned *o = x->o;
-	uint32_t domains;
-
-	if (!n->dns || !o->n_names)
-		return;
-	add_search_domains(x, n);
-	domains = o->n_parts;
-	for (uint32_t i = 0; i < domains; i++)
-		for (uint32_t k = 0; k < domains; k++) {
-			char buf[MT_MEANT_HOST], *text;
-
-			text = cut(o->parts[i].text, o->parts[k].text, buf)
-				       ? mt_region_strdup(x->r, buf)
-				       : NULL;
-			if (text)
-				add_part(x, text);
-		}
-	for (uint32_t i = 0; i < o->n_parts; i++) {
-		char buf[MT_MEANT_HOST];
-		int len = snprintf(buf, sizeof(buf), "*.%s", o->parts[i].text);
-
-		o->parts[i].owned = len > 0 && (size_t)len < sizeof(buf) &&
-				    mt_owned_host(o, buf, MT_OWNED_NO_SOURCE);
-	}
-}
-
 struct mt_owned *mt_owned_new(
 	struct mt_region *r, const struct mt_node *n, mt_owned_clash_fn *clash, void *arg)
 {
@@ -740,7 +601,8 @@ struct mt_owned *mt_owned_new(
 	sort_nets(&x);
 	sort_names(&x);
 	sort_services(&x);
-	add_parts(&x, n);
+	if (n->dns && x.o->n_names)
+		x.o->clients = mt_owned_clients_new(r, n, x.o);
 	mt_idmap_fini(&x.reported);
 	return r->failed ? NULL : x.o;
 }

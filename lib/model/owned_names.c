@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names that DNS clients query for owned hosts. Clients append their search domains to a host, and
+ * the node answers HOST.SEARCH with HOST.
+ */
+#include "mt_owned_priv.h"
+
+#include "mt_meant.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * A search domain of DNS clients, or its first labels if the others are one, too: "svc" with
+ * "svc.cluster.local" and "cluster.local".
+ */
+struct part {
+	const char *text;
+	bool owned; /* some source owns a name that ends in it */
+};
+
+struct mt_owned_clients {
+	const struct mt_owned *o;
+	const char *domain;
+	struct part *parts;
+	uint32_t n_parts;
+};
+
+/* Writes the host without the part at its end; a wildcard's star may contain the whole part. */
+static bool cut(const char *host, const char *part, char buf[MT_MEANT_HOST])
+{
+	size_t len = strlen(host), n = strlen(part), tail = len - 1;
+	bool wild = strncmp(host, "*.", 2) == 0;
+
+	if (len > n + 1 && len - n - 1 < MT_MEANT_HOST && host[len - n - 1] == '.' &&
+		strcmp(host + len - n, part) == 0) {
+		memcpy(buf, host, len - n - 1);
+		buf[len - n - 1] = '\0';
+		return true;
+	}
+	if (!wild || n <= tail || strcmp(part + n - tail, host + 1) != 0)
+		return false;
+	memcpy(buf, "*", sizeof("*"));
+	return true;
+}
+
+/*
+ * An entry with the host and the part after it. Wildcards for all names that end in the part have
+ * only those with one label more, because DNS clients query every host with each search domain.
+ */
+static const struct mt_owned_entry *find_added(
+	const struct mt_owned_clients *c, const char *host, const char *part, uint32_t self)
+{
+	char buf[MT_MEANT_HOST];
+	int n = snprintf(buf, sizeof(buf), "%s.%s", host, part);
+	const struct mt_owned_entry *e =
+		n > 0 && (size_t)n < sizeof(buf) ? mt_owned_host(c->o, buf, self) : NULL;
+
+	if (e && e->text->s[0] == '*' && strlen(e->text->s) <= strlen(part) + strlen("*.") &&
+		strchr(host, '.'))
+		return NULL;
+	return e;
+}
+
+/* HOST of HOST.NAMESPACE.svc.DOMAIN, which clients of the namespace query. */
+static const struct mt_owned_entry *find_searched(
+	const struct mt_owned_clients *c, const char *host, uint32_t self)
+{
+	size_t len = mt_owned_before_domain(host, c->domain);
+	char buf[MT_MEANT_HOST];
+
+	if (!len || len >= sizeof(buf))
+		return NULL;
+	memcpy(buf, host, len);
+	while (len && buf[len - 1] != '.')
+		len--;
+	/* Not "*": wildcards are compared with search domains of the Node only. */
+	if (len < 3)
+		return NULL;
+	buf[len - 1] = '\0';
+	return mt_owned_host(c->o, buf, self);
+}
+
+const struct mt_owned_entry *mt_owned_of_clients(
+	const struct mt_owned_clients *c, const char *host, uint32_t self)
+{
+	const struct mt_owned_entry *e = NULL;
+	char buf[MT_MEANT_HOST];
+
+	for (uint32_t i = 0; !e && i < c->n_parts; i++) {
+		const struct part *p = &c->parts[i];
+
+		if (cut(host, p->text, buf))
+			e = mt_owned_host(c->o, buf, self);
+		if (!e && p->owned)
+			e = find_added(c, host, p->text, self);
+	}
+	return e ? e : find_searched(c, host, self);
+}
+
+/* ---- making it ------------------------------------------------------------------------------- */
+
+static void add_part(struct mt_region *r, struct mt_owned_clients *c, const char *text)
+{
+	struct part *slot;
+
+	for (uint32_t i = 0; i < c->n_parts; i++)
+		if (strcmp(c->parts[i].text, text) == 0)
+			return;
+	slot = mt_region_push(r, (void **)&c->parts, &c->n_parts, sizeof(*slot));
+	if (slot)
+		slot->text = text;
+}
+
+/* The default ones, too: clients of the mesh may have them, whatever the Node lists. */
+static void add_search_domains(
+	struct mt_region *r, struct mt_owned_clients *c, const struct mt_node *n)
+{
+	const struct mt_node_dns *d = n->dns;
+	const char *own[] = {
+		mt_region_printf(r, "%s.svc.%s", n->meta.ns ? n->meta.ns : "", c->domain),
+		mt_region_printf(r, "svc.%s", c->domain), c->domain};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(own); i++) {
+		char *text = own[i] ? mt_host_name(r, own[i]) : NULL;
+
+		if (text)
+			add_part(r, c, text);
+	}
+	for (uint32_t i = 0; i < d->n_search; i++)
+		if (d->search[i].s && d->search[i].s[0])
+			add_part(r, c, d->search[i].s);
+}
+
+/* Adds the first labels of search domains that end in another one. */
+static void add_differences(struct mt_region *r, struct mt_owned_clients *c)
+{
+	uint32_t domains = c->n_parts;
+
+	for (uint32_t i = 0; i < domains; i++)
+		for (uint32_t k = 0; k < domains; k++) {
+			char buf[MT_MEANT_HOST], *text;
+
+			text = cut(c->parts[i].text, c->parts[k].text, buf)
+				       ? mt_region_strdup(r, buf)
+				       : NULL;
+			if (text)
+				add_part(r, c, text);
+		}
+}
+
+const struct mt_owned_clients *mt_owned_clients_new(
+	struct mt_region *r, const struct mt_node *n, const struct mt_owned *o)
+{
+	struct mt_owned_clients *c = mt_region_alloc(r, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	*c = (struct mt_owned_clients){.o = o, .domain = mt_node_domain(n)};
+	add_search_domains(r, c, n);
+	add_differences(r, c);
+	for (uint32_t i = 0; i < c->n_parts; i++) {
+		char buf[MT_MEANT_HOST];
+		int len = snprintf(buf, sizeof(buf), "*.%s", c->parts[i].text);
+
+		c->parts[i].owned = len > 0 && (size_t)len < sizeof(buf) &&
+				    mt_owned_host(o, buf, MT_OWNED_NO_SOURCE);
+	}
+	return c;
+}
