@@ -85,16 +85,35 @@ static const struct dns_entry *find_short(const struct mt_dns_table *t, const st
 }
 
 /*
+ * The last place where a search domain may start. HOST.NAMESPACE.svc.DOMAIN of a HOST with a dot is
+ * a name that clients of the namespace query for HOST, so it does not find HOST.NAMESPACE of
+ * another author. Such clients query HOST.svc.DOMAIN, HOST.DOMAIN or HOST next.
+ */
+static int last_search(const struct mt_dns_table *t, const struct dns_name *n)
+{
+	int end = t->svc.len ? dns_name_ends(n, &t->svc) : -1, ns = 0;
+	uint32_t labels = 0;
+
+	for (int at = 0; at < end; at += 1 + n->b[at]) {
+		ns = at;
+		labels++;
+	}
+	return labels > 2 ? ns : n->len;
+}
+
+/*
  * Finds HOST by HOST.SEARCH, because clients try the domains of their search list before the name
  * as it is.
  */
 static bool find_searched(
 	const struct mt_dns_table *t, const struct dns_name *n, struct dns_found *f)
 {
+	int last = last_search(t, n);
+
 	for (uint32_t i = 0; i < t->n_search; i++) {
 		int at = dns_name_ends(n, &t->search[i]);
 
-		if (at <= 0)
+		if (at <= 0 || at > last)
 			continue;
 		dns_name_cut(n, (uint32_t)at, &f->target);
 		f->entry = dns_table_find(t, f->target.b, f->target.len, DNS_HOST);
@@ -178,6 +197,8 @@ void dns_table_lookup(const struct mt_dns_table *t, const struct dns_name *n, st
 
 bool dns_table_has_below(const struct mt_dns_table *t, const struct dns_name *n)
 {
+	int last = last_search(t, n);
+
 	/* The short names of namespaces: NS for hosts X.NS, NS.svc for hosts X.NS.svc. */
 	if (dns_table_find(t, n->b, n->len, DNS_BETWEEN) ||
 		find_joined(t, n, &t->svc, DNS_BETWEEN) ||
@@ -187,7 +208,7 @@ bool dns_table_has_below(const struct mt_dns_table *t, const struct dns_name *n)
 		int at = dns_name_ends(n, &t->search[i]);
 		struct dns_name host;
 
-		if (at <= 0)
+		if (at <= 0 || at > last)
 			continue;
 		dns_name_cut(n, (uint32_t)at, &host);
 		if (dns_table_find(t, host.b, host.len, DNS_BETWEEN))

@@ -119,6 +119,9 @@ struct mt_node_source {
 	struct mt_node_xds *xds;   /* NULL: a directory */
 };
 
+/* True if the source has the namespace in its list. */
+bool mt_node_source_has(const struct mt_node_source *s, const char *ns, size_t len);
+
 struct mt_node_memory {
 	struct mt_origin origin;
 	struct mt_num hugepages; /* enum mt_hugepages */

@@ -2,6 +2,8 @@
 /* Questions about a Node that several libraries have. */
 #include "mt_model_node.h"
 
+#include <string.h>
+
 #define DNS_PORT 53
 
 static bool is_of_a_port(const struct mt_node *n, const struct mt_addr *a)
@@ -72,6 +74,14 @@ bool mt_node_has_workload(const struct mt_node *n, const struct mt_addr *a)
 {
 	for (uint32_t i = 0; i < n->n_ports; i++)
 		if (n->ports[i].side.v == MT_SIDE_WORKLOADS && lives_on(&n->ports[i], a))
+			return true;
+	return false;
+}
+
+bool mt_node_source_has(const struct mt_node_source *s, const char *ns, size_t len)
+{
+	for (uint32_t i = 0; i < s->n_namespaces; i++)
+		if (strlen(s->namespaces[i].s) == len && memcmp(s->namespaces[i].s, ns, len) == 0)
 			return true;
 	return false;
 }

@@ -21,10 +21,21 @@ struct part {
 
 struct mt_owned_clients {
 	const struct mt_owned *o;
+	const struct mt_node *node;
 	const char *domain;
 	struct part *parts;
 	uint32_t n_parts;
 };
+
+/* Where NAMESPACE starts in NAME.NAMESPACE.svc.DOMAIN; 0: it is no such name. */
+static size_t namespace_at(const char *host, const char *domain)
+{
+	size_t at = mt_owned_before_domain(host, domain);
+
+	while (at && host[at - 1] != '.')
+		at--;
+	return at > 1 ? at : 0;
+}
 
 /* Writes the host without the part at its end; a wildcard's star may contain the whole part. */
 static bool cut(const char *host, const char *part, char buf[MT_MEANT_HOST])
@@ -62,22 +73,36 @@ static const struct mt_owned_entry *find_added(
 	return e;
 }
 
-/* HOST of HOST.NAMESPACE.svc.DOMAIN, which clients of the namespace query. */
+/* True for a namespace that only one source has: `self`, or any one if `self` is none. */
+static bool is_of_one(const struct mt_node *n, const char *ns, size_t len, uint32_t self)
+{
+	uint32_t of = MT_OWNED_NO_SOURCE, sources = 0;
+
+	for (uint32_t i = 0; i < n->n_sources; i++)
+		if (mt_node_source_has(&n->sources[i], ns, len)) {
+			of = i;
+			sources++;
+		}
+	return sources == 1 && (of == self || self == MT_OWNED_NO_SOURCE);
+}
+
+/*
+ * HOST of HOST.NAMESPACE.svc.DOMAIN, which clients of the namespace query. All hosts of a namespace
+ * are all HOSTs, too, but a source may have those of its own clients.
+ */
 static const struct mt_owned_entry *find_searched(
 	const struct mt_owned_clients *c, const char *host, uint32_t self)
 {
-	size_t len = mt_owned_before_domain(host, c->domain);
+	size_t at = namespace_at(host, c->domain);
+	const char *ns = host + at;
 	char buf[MT_MEANT_HOST];
 
-	if (!len || len >= sizeof(buf))
+	if (!at || at > sizeof(buf))
 		return NULL;
-	memcpy(buf, host, len);
-	while (len && buf[len - 1] != '.')
-		len--;
-	/* Not "*": wildcards are compared with search domains of the Node only. */
-	if (len < 3)
+	memcpy(buf, host, at - 1);
+	buf[at - 1] = '\0';
+	if (strcmp(buf, "*") == 0 && is_of_one(c->node, ns, strcspn(ns, "."), self))
 		return NULL;
-	buf[len - 1] = '\0';
 	return mt_owned_host(c->o, buf, self);
 }
 
@@ -117,8 +142,10 @@ static void add_search_domains(
 	struct mt_region *r, struct mt_owned_clients *c, const struct mt_node *n)
 {
 	const struct mt_node_dns *d = n->dns;
+	const char *of_clients = n->mesh ? n->mesh->ns.s : NULL;
 	const char *own[] = {
 		mt_region_printf(r, "%s.svc.%s", n->meta.ns ? n->meta.ns : "", c->domain),
+		of_clients ? mt_region_printf(r, "%s.svc.%s", of_clients, c->domain) : NULL,
 		mt_region_printf(r, "svc.%s", c->domain), c->domain};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(own); i++) {
@@ -132,21 +159,26 @@ static void add_search_domains(
 			add_part(r, c, d->search[i].s);
 }
 
-/* Adds the first labels of search domains that end in another one. */
+/* Adds the first labels of search domains that end in another one, also in that of a namespace. */
 static void add_differences(struct mt_region *r, struct mt_owned_clients *c)
 {
 	uint32_t domains = c->n_parts;
 
-	for (uint32_t i = 0; i < domains; i++)
-		for (uint32_t k = 0; k < domains; k++) {
-			char buf[MT_MEANT_HOST], *text;
+	for (uint32_t i = 0; i < domains; i++) {
+		const char *domain = c->parts[i].text;
+		size_t ns = namespace_at(domain, c->domain);
+		char *text = ns ? mt_region_strndup(r, domain, ns - 1) : NULL;
 
-			text = cut(c->parts[i].text, c->parts[k].text, buf)
-				       ? mt_region_strdup(r, buf)
-				       : NULL;
+		if (text)
+			add_part(r, c, text);
+		for (uint32_t k = 0; k < domains; k++) {
+			char buf[MT_MEANT_HOST];
+
+			text = cut(domain, c->parts[k].text, buf) ? mt_region_strdup(r, buf) : NULL;
 			if (text)
 				add_part(r, c, text);
 		}
+	}
 }
 
 const struct mt_owned_clients *mt_owned_clients_new(
@@ -156,7 +188,7 @@ const struct mt_owned_clients *mt_owned_clients_new(
 
 	if (!c)
 		return NULL;
-	*c = (struct mt_owned_clients){.o = o, .domain = mt_node_domain(n)};
+	*c = (struct mt_owned_clients){.o = o, .node = n, .domain = mt_node_domain(n)};
 	add_search_domains(r, c, n);
 	add_differences(r, c);
 	for (uint32_t i = 0; i < c->n_parts; i++) {

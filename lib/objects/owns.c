@@ -146,14 +146,6 @@ static bool gateway(struct claim *c, const struct mt_gateway *g)
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
-static bool has_namespace(const struct mt_node_source *s, const char *ns, size_t len)
-{
-	for (uint32_t i = 0; i < s->n_namespaces; i++)
-		if (strlen(s->namespaces[i].s) == len && memcmp(s->namespaces[i].s, ns, len) == 0)
-			return true;
-	return false;
-}
-
 /*
  * True for a namespace of the object's source. One that another source with `owns` has as well
  * counts as that one's, because its clients follow the owner's routes.
@@ -163,9 +155,9 @@ static bool is_own(const struct claim *c, const char *ns, size_t len)
 	const struct mt_node *n = node_of(c->t);
 
 	for (uint32_t i = 0; i < n->n_sources; i++)
-		if (i != c->self && n->sources[i].owns && has_namespace(&n->sources[i], ns, len))
+		if (i != c->self && n->sources[i].owns && mt_node_source_has(&n->sources[i], ns, len))
 			return false;
-	if (c->self != MT_OWNED_NO_SOURCE && has_namespace(&n->sources[c->self], ns, len))
+	if (c->self != MT_OWNED_NO_SOURCE && mt_node_source_has(&n->sources[c->self], ns, len))
 		return true;
 	return strlen(c->o->ns) == len && memcmp(c->o->ns, ns, len) == 0;
 }

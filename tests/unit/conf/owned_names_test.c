@@ -53,10 +53,10 @@ static void random_host(uint64_t *state, const char *owned, char buf[256])
 	sprintf(buf + at, "%s", random_end(state));
 }
 
-/* A Node with dns, whose first source owns a host. */
+/* A Node with dns, whose first source owns a host, and may have namespace a. */
 struct scene {
 	char owned[256], search[3][64];
-	struct mt_text host, searches[3];
+	struct mt_text host, searches[3], namespace;
 	struct mt_node_owns owns;
 	struct mt_node_source source;
 	struct mt_node_dns dns;
@@ -73,6 +73,9 @@ static void begin(struct scene *sc, uint64_t *state)
 	sc->host.s = sc->owned;
 	sc->owns = (struct mt_node_owns){.hosts = &sc->host, .n_hosts = 1};
 	sc->source.owns = &sc->owns;
+	sc->namespace.s = "a";
+	sc->source.namespaces = &sc->namespace;
+	sc->source.n_namespaces = below(state, 2);
 	sc->dns.domain.s = DOMAIN;
 	sc->dns.search = sc->searches;
 	sc->dns.search_set = below(state, 2);
@@ -134,13 +137,17 @@ static bool is_answered(const struct mt_dns_table *t, const char *name)
 	       out[7];
 }
 
-/* True if clients get an answer to the host, or to the host with a search domain after it. */
+/*
+ * True if clients get an answer to the host, or to the host with a search domain after it, which may
+ * be that of a namespace that is not the Node's.
+ */
 static bool clients_get(const struct scene *sc, const struct mt_dns_table *t, const char *host)
 {
-	const char *search[3];
+	const char *search[4];
 	uint32_t n = domains_of(sc, search);
 	char name[256];
 
+	search[n++] = "a.svc." DOMAIN;
 	if (is_answered(t, host))
 		return true;
 	for (uint32_t i = 0; i < n; i++) {

@@ -222,6 +222,59 @@ static void test_chosen_names(void)
 	mt_dns_table_put(t);
 }
 
-const struct mt_test table_tests[] = {{"chosen_names", test_chosen_names}, {"names", test_names},
-	{"bad_rules", test_bad_rules}, {"shared", test_shared}, {"secret", test_secret},
-	{"listing", test_listing}, {"long_domain", test_long_domain}, {"many", test_many}, {0}};
+/* Clients of each namespace query HOST.NAMESPACE.svc.DOMAIN, and get no host of another name by it. */
+static void test_namespaces(void)
+{
+#define C "cluster.local"
+	static const char *const search[] = {"default.svc." C, "svc." C, C};
+	static const char *const hosts[] = {
+		"db.corp", "db.corp.web", "*.w.web", "x.y.z.web", "one.web"};
+	static const struct {
+		const char *name, *alias; /* NULL: it has no addresses */
+	} t[] = {
+		{"db.corp.default.svc." C, "db.corp"},
+		{"db.corp.web.svc." C, NULL},
+		{"a.w.web.svc." C, NULL},
+		{"a.b.w.web.svc." C, NULL},
+		{"db.corp.svc.web.svc." C, NULL},
+		/* All of them are found by another search domain. */
+		{"db.corp." C, "db.corp"},
+		{"db.corp.web." C, "db.corp.web"},
+		{"db.corp.web.default.svc." C, "db.corp.web"},
+		{"a.w.web." C, "a.w.web"},
+		/* HOST has no dot, as that of a service's own name. */
+		{"db.corp.svc." C, "db.corp"},
+		{"one.web.svc." C, "one.web"},
+	};
+	const struct mt_dns_rules rules = {
+		.domain = C, .ns = "default", .search = search, .n_search = 3, .ttl = 1};
+	struct mt_dns_builder *b = mt_dns_builder_new(&rules);
+	struct mt_addr a = mt_addr4(1);
+	struct mt_dns_table *table;
+	struct dns_name n;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(hosts); i++)
+		CU_ASSERT_EQUAL(mt_dns_builder_add(b, MT_DNS_OF_DOCUMENTS, hosts[i], &a, 1), 0);
+	table = mt_dns_builder_finish(b, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(table);
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct dns_found f;
+		char text[256] = "";
+
+		CU_ASSERT_FATAL(dns_name_of(t[i].name, &n));
+		dns_table_lookup(table, &n, &f);
+		if (f.kind == DNS_ALIAS)
+			dns_name_text(f.target.b, text);
+		CU_ASSERT_STRING_EQUAL(text, t[i].alias ? t[i].alias : "");
+		CU_ASSERT_EQUAL(f.entry != NULL, t[i].alias != NULL);
+	}
+	/* No name exists because of them either. */
+	CU_ASSERT(dns_name_of("y.z.web.svc." C, &n) && !dns_table_has_below(table, &n));
+	CU_ASSERT(dns_name_of("y.z.web." C, &n) && dns_table_has_below(table, &n));
+	mt_dns_table_put(table);
+}
+
+const struct mt_test table_tests[] = {{"namespaces", test_namespaces},
+	{"chosen_names", test_chosen_names}, {"names", test_names}, {"bad_rules", test_bad_rules},
+	{"shared", test_shared}, {"secret", test_secret}, {"listing", test_listing},
+	{"long_domain", test_long_domain}, {"many", test_many}, {0}};

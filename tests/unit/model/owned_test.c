@@ -177,7 +177,11 @@ static const struct {
 	{{0}, "pay.a.corp", "*.corp.default.svc.cluster.local", true},
 	{{0}, "pay.a.corp", "*.corp.other.svc.cluster.local", true},
 	{{0}, "pay.a.corp", "*.org.default.svc.cluster.local", false},
-	{{0}, "pay.a.corp", "*.other.svc.cluster.local", false},
+	{{0}, "pay.a.corp", "*.other.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "*.team.svc.cluster.local", false},
+	{{0}, "pay.a.corp", "*.mesh.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "*.x.mesh.svc.cluster.local", false},
+	{{0}, "pay.a.corp", "pay.a.corp.mesh", true},
 	{{0}, "pay.a.corp", "*.example.org", false},
 	{{0}, "*.a.corp", "pay.a.corp.default.svc.cluster.local", true},
 	{{0}, "*.a.corp", "pay.b.corp.default.svc.cluster.local", false},
@@ -203,6 +207,9 @@ static const struct {
 	{{"corp.example"}, "*.pay.corp.example", "*.pay", true},
 	{{"a.b", "b"}, "x.y.a", "x.y", true},
 	{{"a.b", "b"}, "x.y", "x.y.a", true},
+	/* Clients of namespace b query x.y.a.b.svc.cluster.local for x.y.a. */
+	{{"a.b.svc.cluster.local"}, "x.y.a", "x.y", true},
+	{{"a.b.svc.cluster.local"}, "x.y", "x.y.a", true},
 	/* Texts that are no names. */
 	{{0}, "pay.a.corp", "", false},
 	{{0}, "pay.a.corp", "*", true},
@@ -213,6 +220,8 @@ static const struct {
 
 static void names_of_clients(void)
 {
+	struct mt_node_mesh mesh = {.ns.s = "mesh"};
+	struct mt_text team[] = {{.s = "team"}, {.s = "mesh"}};
 	static struct lists l;
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(searched); i++) {
@@ -227,6 +236,9 @@ static void names_of_clients(void)
 
 		begin(&l);
 		l.node.meta.ns = "default";
+		l.node.mesh = &mesh;
+		l.source[1].namespaces = team;
+		l.source[1].n_namespaces = MT_ARRAY_LEN(team);
 		l.node.dns = names[0] && strcmp(names[0], "-") == 0 ? NULL : &dns;
 		add_host(&l, 2, searched[i].owned);
 		mt_region_init(&r, 0);
@@ -240,6 +252,42 @@ static void names_of_clients(void)
 		mt_region_fini(&r);
 	}
 	CU_ASSERT_PTR_NULL(mt_owned_name(NULL, "x", 0));
+}
+
+/* "*.NAMESPACE.svc.DOMAIN" is for the one source of the namespace, and for a version of none. */
+static void all_names_of_a_namespace(void)
+{
+	static const struct {
+		uint32_t self;
+		bool alone, overlap;
+	} t[] = {
+		{1, true, false},
+		{MT_OWNED_NO_SOURCE, true, false},
+		{3, true, true},
+		{1, false, true},
+		{MT_OWNED_NO_SOURCE, false, true},
+	};
+	static const char all[] = "*.team.svc.cluster.local";
+	struct mt_text team = {.s = "team"};
+	struct mt_node_dns dns = {0};
+	static struct lists l;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_region r;
+
+		begin(&l);
+		l.node.dns = &dns;
+		add_host(&l, 2, "pay.a.corp");
+		for (int k = 0; k < (t[i].alone ? 1 : 2); k++) {
+			l.source[k + 1].namespaces = &team;
+			l.source[k + 1].n_namespaces = 1;
+		}
+		mt_region_init(&r, 0);
+		CU_ASSERT_EQUAL(mt_owned_name(mt_owned_new(&r, &l.node, NULL, NULL), all,
+					t[i].self) != NULL,
+			t[i].overlap);
+		mt_region_fini(&r);
+	}
 }
 
 /* ---- cost ------------------------------------------------------------------------------------ */
@@ -594,6 +642,7 @@ static void addresses_at_random(void)
 const struct mt_test owned_tests[] = {
 	{"one_host", one_host},
 	{"names_of_clients", names_of_clients},
+	{"all_names_of_a_namespace", all_names_of_a_namespace},
 	{"many_labels", many_labels},
 	{"one_address", one_address},
 	{"hosts_at_random", hosts_at_random},

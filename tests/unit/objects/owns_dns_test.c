@@ -66,11 +66,16 @@ static const struct {
 	{HOSTS("pay.shop.default.svc.cluster.local"), "ServiceEntry", "s",
 		"the Node gives it pay.shop at "},
 	{HOSTS("one.corp.corp.example"), "ServiceEntry", "s", "the Node gives it one.corp at "},
+	{HOSTS("'*.web.svc.cluster.local'"), "ServiceEntry", "s",
+		"spec.hosts[0]: *.web.svc.cluster.local belongs"},
 	{HOSTS("'*.corp.example'"), "ServiceEntry", "s", "spec.hosts[0]: *.corp.example belongs"},
 	{HOSTS("db"), "ServiceEntry", "s", "the Node gives it db.default at "},
 	{HOSTS("one.corp.example"), "ServiceEntry", "s", NULL},
 	{HOSTS("two.corp.default.svc.cluster.local"), "ServiceEntry", "s", NULL},
 	{HOSTS("'*.a.svc.cluster.local'"), "ServiceEntry", "s", NULL},
+	/* Clients of web, which query one.corp.web.svc.cluster.local for one.corp, do not get these. */
+	{HOSTS("one.corp.web"), "ServiceEntry", "s", NULL},
+	{HOSTS("'*.web'"), "ServiceEntry", "s", NULL},
 	{HOSTS("s"), "ServiceEntry", "s", NULL},
 	{KUBE("one"), "Service", "one", NULL},
 };
