@@ -55,7 +55,8 @@ const struct mt_owned_entry *mt_owned_host(
  * HOST, with each of their search domains, and the node answers HOST.SEARCH with HOST. So the host
  * overlaps an owned one if one of the names that are queried for it is one that is queried for the
  * owned one. Search domains are those of the Node and the default ones, also with every namespace.
- * "*.NAMESPACE.svc.DOMAIN" overlaps all, but for a source that alone has the namespace.
+ * "*.NAMESPACE.svc.DOMAIN" overlaps all, but for a source that alone has the namespace. A whole
+ * name that `self` owns overlaps no other one.
  */
 const struct mt_owned_entry *mt_owned_name(
 	const struct mt_owned *o, const char *host, uint32_t self);

@@ -17,6 +17,7 @@
 struct part {
 	const char *text;
 	bool owned; /* some source owns a name that ends in it */
+	bool first; /* it is the first labels of a search domain, and may be one as well */
 };
 
 struct mt_owned_clients {
@@ -57,17 +58,24 @@ static bool cut(const char *host, const char *part, char buf[MT_MEANT_HOST])
 
 /*
  * An entry with the host and the part after it. Wildcards for all names that end in the part have
- * only those with one label more, because DNS clients query every host with each search domain.
+ * only those with one label more, because DNS clients query every host with each search domain. The
+ * node finds no HOST.NAMESPACE of a HOST with a dot by the search domain svc.DOMAIN.
  */
 static const struct mt_owned_entry *find_added(
-	const struct mt_owned_clients *c, const char *host, const char *part, uint32_t self)
+	const struct mt_owned_clients *c, const char *host, const struct part *p, uint32_t self)
 {
 	char buf[MT_MEANT_HOST];
-	int n = snprintf(buf, sizeof(buf), "%s.%s", host, part);
-	const struct mt_owned_entry *e =
-		n > 0 && (size_t)n < sizeof(buf) ? mt_owned_host(c->o, buf, self) : NULL;
+	int n = snprintf(buf, sizeof(buf), "%s.%s", host, p->text);
+	const struct mt_owned_entry *e;
+	size_t ns;
 
-	if (e && e->text->s[0] == '*' && strlen(e->text->s) <= strlen(part) + strlen("*.") &&
+	if (n <= 0 || (size_t)n >= sizeof(buf))
+		return NULL;
+	ns = namespace_at(buf, c->domain);
+	if (!p->first && ns && ns <= strlen(host) && memchr(buf, '.', ns - 1))
+		return NULL;
+	e = mt_owned_host(c->o, buf, self);
+	if (e && e->text->s[0] == '*' && strlen(e->text->s) <= strlen(p->text) + strlen("*.") &&
 		strchr(host, '.'))
 		return NULL;
 	return e;
@@ -106,35 +114,58 @@ static const struct mt_owned_entry *find_searched(
 	return mt_owned_host(c->o, buf, self);
 }
 
+static uint32_t dots_in(const char *s)
+{
+	uint32_t n = 0;
+
+	for (; *s; s++)
+		n += *s == '.';
+	return n;
+}
+
+/* True for a whole name that the source owns. A star may cover names of others, too. */
+static bool is_own(const struct mt_owned_clients *c, const char *host, uint32_t self)
+{
+	const struct mt_owned_entry *e =
+		*host == '*' ? NULL : mt_owned_host(c->o, host, MT_OWNED_NO_SOURCE);
+
+	return e && e->source == self &&
+	       (e->text->s[0] != '*' || dots_in(host) <= dots_in(e->text->s));
+}
+
 const struct mt_owned_entry *mt_owned_of_clients(
 	const struct mt_owned_clients *c, const char *host, uint32_t self)
 {
 	const struct mt_owned_entry *e = NULL;
 	char buf[MT_MEANT_HOST];
 
+	if (is_own(c, host, self))
+		return NULL;
 	for (uint32_t i = 0; !e && i < c->n_parts; i++) {
 		const struct part *p = &c->parts[i];
 
 		if (cut(host, p->text, buf))
 			e = mt_owned_host(c->o, buf, self);
 		if (!e && p->owned)
-			e = find_added(c, host, p->text, self);
+			e = find_added(c, host, p, self);
 	}
 	return e ? e : find_searched(c, host, self);
 }
 
 /* ---- making it ------------------------------------------------------------------------------- */
 
-static void add_part(struct mt_region *r, struct mt_owned_clients *c, const char *text)
+static void add_part(struct mt_region *r, struct mt_owned_clients *c, const char *text, bool first)
 {
 	struct part *slot;
 
 	for (uint32_t i = 0; i < c->n_parts; i++)
-		if (strcmp(c->parts[i].text, text) == 0)
+		if (strcmp(c->parts[i].text, text) == 0) {
+			c->parts[i].first |= first;
 			return;
+		}
 	slot = mt_region_push(r, (void **)&c->parts, &c->n_parts, sizeof(*slot));
 	if (slot)
-		slot->text = text;
+		*slot = (struct part){.text = text, .first = first};
 }
 
 /* The default ones, too: clients of the mesh may have them, whatever the Node lists. */
@@ -152,11 +183,11 @@ static void add_search_domains(
 		char *text = own[i] ? mt_host_name(r, own[i]) : NULL;
 
 		if (text)
-			add_part(r, c, text);
+			add_part(r, c, text, false);
 	}
 	for (uint32_t i = 0; i < d->n_search; i++)
 		if (d->search[i].s && d->search[i].s[0])
-			add_part(r, c, d->search[i].s);
+			add_part(r, c, d->search[i].s, false);
 }
 
 /* Adds the first labels of search domains that end in another one, also in that of a namespace. */
@@ -170,13 +201,13 @@ static void add_differences(struct mt_region *r, struct mt_owned_clients *c)
 		char *text = ns ? mt_region_strndup(r, domain, ns - 1) : NULL;
 
 		if (text)
-			add_part(r, c, text);
+			add_part(r, c, text, true);
 		for (uint32_t k = 0; k < domains; k++) {
 			char buf[MT_MEANT_HOST];
 
 			text = cut(domain, c->parts[k].text, buf) ? mt_region_strdup(r, buf) : NULL;
 			if (text)
-				add_part(r, c, text);
+				add_part(r, c, text, true);
 		}
 	}
 }

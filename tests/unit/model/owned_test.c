@@ -196,6 +196,13 @@ static const struct {
 	{{0}, "*.default.svc.cluster.local", "*.example.com", false},
 	{{0}, "*.default.svc.cluster.local", "pay.shop", false},
 	{{0}, "*.cluster.local", "www.example.com", false},
+	/* The node does not find a host with two dots by svc.cluster.local. */
+	{{0}, "*.com.svc.cluster.local", "www.example.com", false},
+	{{0}, "*.com.svc.cluster.local", "*.example.com", false},
+	{{0}, "www.example.com.svc.cluster.local", "www.example.com", false},
+	{{0}, "*.com.svc.cluster.local", "example.com", true},
+	{{0}, "*.com.svc.cluster.local", "*.com", true},
+	{{0}, "www.example.com.default.svc.cluster.local", "www.example.com", true},
 	{{0}, "pay.a.corp.cluster.local", "pay.a.corp", true},
 	/* Those of the Node. */
 	{{"corp.example"}, "pay.a.corp", "pay.a.corp.corp.example", true},
@@ -207,6 +214,8 @@ static const struct {
 	{{"corp.example"}, "*.pay.corp.example", "*.pay", true},
 	{{"a.b", "b"}, "x.y.a", "x.y", true},
 	{{"a.b", "b"}, "x.y", "x.y.a", true},
+	{{"svc.cluster.local.b", "b"}, "www.example.com.svc.cluster.local", "www.example.com",
+		true},
 	/* Clients of namespace b query x.y.a.b.svc.cluster.local for x.y.a. */
 	{{"a.b.svc.cluster.local"}, "x.y.a", "x.y", true},
 	{{"a.b.svc.cluster.local"}, "x.y", "x.y.a", true},
@@ -252,6 +261,49 @@ static void names_of_clients(void)
 		mt_region_fini(&r);
 	}
 	CU_ASSERT_PTR_NULL(mt_owned_name(NULL, "x", 0));
+}
+
+/* A name that a source owns is its own, whatever is queried for that of another one. */
+static void an_own_name(void)
+{
+	static const struct {
+		const char *own, *host;
+		bool overlap;
+	} t[] = {
+		{"q.q", "x.y", true},
+		{"x.y", "x.y", false},
+		{"x.y", "x.y.svc.cluster.local", false},
+		{"x.y", "*.y", true},
+		{"*.y", "x.y", false},
+		{"*.y", "*.y", true},
+		{"*.y.svc.cluster.local", "x.y", false},
+		/* Not by a star for two labels. */
+		{"*.z", "x.y.default.z", true},
+		{"*.web.svc.cluster.local", "x.y.default.web.svc.cluster.local", true},
+		{"x.y.default.web.svc.cluster.local", "x.y.default.web.svc.cluster.local", false},
+	};
+	struct mt_text z = {.s = "z"};
+	struct mt_node_dns dns = {.search = &z, .n_search = 1, .search_set = true};
+	static struct lists l;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_region r;
+		struct mt_owned *o;
+		bool has;
+
+		begin(&l);
+		l.node.meta.ns = "default";
+		l.node.dns = &dns;
+		add_host(&l, 1, t[i].own);
+		add_host(&l, 2, "x.y.default");
+		mt_region_init(&r, 0);
+		o = mt_owned_new(&r, &l.node, NULL, NULL);
+		has = mt_owned_name(o, t[i].host, 1) != NULL;
+		if (has != t[i].overlap)
+			printf("\n  %s, %s", t[i].own, t[i].host);
+		CU_ASSERT_EQUAL(has, t[i].overlap);
+		mt_region_fini(&r);
+	}
 }
 
 /* "*.NAMESPACE.svc.DOMAIN" is for the one source of the namespace, and for a version of none. */
@@ -642,6 +694,7 @@ static void addresses_at_random(void)
 const struct mt_test owned_tests[] = {
 	{"one_host", one_host},
 	{"names_of_clients", names_of_clients},
+	{"an_own_name", an_own_name},
 	{"all_names_of_a_namespace", all_names_of_a_namespace},
 	{"many_labels", many_labels},
 	{"one_address", one_address},

@@ -13,8 +13,9 @@
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
 	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n  sources:\n"        \
 	"  - {directory: shop, namespaces: [shop], owns: {hosts: [one.corp, '*.one.corp', "        \
-	"pay.shop, db.default]}}\n"                                                                \
-	"  - {directory: a, namespaces: [a, default]}\n  - {directory: ops}\n" dns
+	"pay.shop, db.default, '*.dev.svc.cluster.local', x.own.default]}}\n"                      \
+	"  - {directory: a, namespaces: [a, default], owns: {hosts: [x.own]}}\n  - {directory: "   \
+	"ops}\n" dns
 #define AT_HOST(name, ns, hosts, address)                                                          \
 	ISTIO("ServiceEntry", name, ns)                                                            \
 	"  hosts: [" hosts "]\n"                                                                   \
@@ -76,6 +77,10 @@ static const struct {
 	/* Clients of web, which query one.corp.web.svc.cluster.local for one.corp, do not get these. */
 	{HOSTS("one.corp.web"), "ServiceEntry", "s", NULL},
 	{HOSTS("'*.web'"), "ServiceEntry", "s", NULL},
+	/* A Service has one label before its namespace. */
+	{HOSTS("api.example.dev, '*.example.dev'"), "ServiceEntry", "s", NULL},
+	/* A name of its own, which clients query for x.own.default, too. */
+	{HOSTS("x.own"), "ServiceEntry", "s", NULL},
 	{HOSTS("s"), "ServiceEntry", "s", NULL},
 	{KUBE("one"), "Service", "one", NULL},
 };
