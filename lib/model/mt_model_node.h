@@ -121,6 +121,8 @@ struct mt_node_source {
 
 /* True if the source has the namespace in its list. */
 bool mt_node_source_has(const struct mt_node_source *s, const char *ns, size_t len);
+/* True if the path is the directory, or below it. */
+bool mt_is_below(const char *path, const char *directory);
 
 struct mt_node_memory {
 	struct mt_origin origin;
@@ -358,6 +360,16 @@ struct mt_node {
 	struct mt_node_access_log *access_log; /* NULL: not written */
 };
 
+/*
+ * The source with the innermost directory that contains a file; NULL: none. Needs no reading, so
+ * that it knows the sources of texts of earlier loads, too.
+ */
+const struct mt_node_source *mt_node_source_of(const struct mt_node *n, const char *file);
+/*
+ * True if another source with `owns` than `self` (an index) has the namespace. Then it counts as
+ * that one's, because its clients follow the owner's routes.
+ */
+bool mt_node_is_of_owner(const struct mt_node *n, uint32_t self, const char *ns, size_t len);
 /*
  * True if the address belongs to a workload on a port of `side: workloads`. The port's list of
  * workloads has the address; without a list one of the port's networks contains it.

@@ -85,3 +85,36 @@ bool mt_node_source_has(const struct mt_node_source *s, const char *ns, size_t l
 			return true;
 	return false;
 }
+
+bool mt_is_below(const char *path, const char *directory)
+{
+	size_t len = strlen(directory);
+
+	return strncmp(path, directory, len) == 0 &&
+	       (path[len] == '\0' || path[len] == '/' || (len && directory[len - 1] == '/'));
+}
+
+const struct mt_node_source *mt_node_source_of(const struct mt_node *n, const char *file)
+{
+	const struct mt_node_source *best = NULL;
+
+	for (uint32_t i = 0; i < n->n_sources; i++) {
+		const struct mt_node_source *one = &n->sources[i];
+		size_t len = one->directory.s ? strlen(one->directory.s) : 0;
+		size_t most = best ? strlen(best->directory.s) : 0;
+
+		if (len && mt_is_below(file, one->directory.s) &&
+			(!best || len > most ||
+				(len == most && one->n_namespaces && !best->n_namespaces)))
+			best = one;
+	}
+	return best;
+}
+
+bool mt_node_is_of_owner(const struct mt_node *n, uint32_t self, const char *ns, size_t len)
+{
+	for (uint32_t i = 0; i < n->n_sources; i++)
+		if (i != self && n->sources[i].owns && mt_node_source_has(&n->sources[i], ns, len))
+			return true;
+	return false;
+}

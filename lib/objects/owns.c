@@ -146,17 +146,13 @@ static bool gateway(struct claim *c, const struct mt_gateway *g)
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
-/*
- * True for a namespace of the object's source. One that another source with `owns` has as well
- * counts as that one's, because its clients follow the owner's routes.
- */
+/* True for a namespace of the object's source, and of no other source with `owns`. */
 static bool is_own(const struct claim *c, const char *ns, size_t len)
 {
 	const struct mt_node *n = node_of(c->t);
 
-	for (uint32_t i = 0; i < n->n_sources; i++)
-		if (i != c->self && n->sources[i].owns && mt_node_source_has(&n->sources[i], ns, len))
-			return false;
+	if (mt_node_is_of_owner(n, c->self, ns, len))
+		return false;
 	if (c->self != MT_OWNED_NO_SOURCE && mt_node_source_has(&n->sources[c->self], ns, len))
 		return true;
 	return strlen(c->o->ns) == len && memcmp(c->o->ns, ns, len) == 0;
@@ -345,7 +341,7 @@ static const struct mt_node_source *source_of(
 	const struct mt_object_table *t, const char *file, uint32_t *index)
 {
 	const struct mt_node *n = node_of(t);
-	const struct mt_node_source *s = mt_source_of_file(n, file);
+	const struct mt_node_source *s = mt_node_source_of(n, file);
 
 	*index = s ? (uint32_t)(s - n->sources) : MT_OWNED_NO_SOURCE;
 	return s;

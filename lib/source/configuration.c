@@ -157,23 +157,6 @@ const char *mt_source_root_only(const struct mt_source_reading *r, const char *d
 	return NULL;
 }
 
-const struct mt_node_source *mt_source_of_file(const struct mt_node *n, const char *file)
-{
-	const struct mt_node_source *best = NULL;
-
-	for (uint32_t i = 0; i < n->n_sources; i++) {
-		const struct mt_node_source *one = &n->sources[i];
-		size_t len = one->directory.s ? strlen(one->directory.s) : 0;
-		size_t most = best ? strlen(best->directory.s) : 0;
-
-		if (len && mt_is_below(file, one->directory.s) &&
-			(!best || len > most ||
-				(len == most && one->n_namespaces && !best->n_namespaces)))
-			best = one;
-	}
-	return best;
-}
-
 const char *mt_source_holder(
 	const struct mt_source_reading *r, const char *file, const struct mt_object *o)
 {

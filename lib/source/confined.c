@@ -6,19 +6,13 @@
  */
 #include "mt_files.h"
 
+#include "mt_model_node.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-bool mt_is_below(const char *path, const char *directory)
-{
-	size_t len = strlen(directory);
-
-	return strncmp(path, directory, len) == 0 &&
-	       (path[len] == '\0' || path[len] == '/' || (len && directory[len - 1] == '/'));
-}
 
 /* Appends the names of a path to another one, without repeated slashes and `.`. */
 static const char *append(struct mt_region *r, const char *path, const char *names)

@@ -56,8 +56,6 @@ bool mt_root_is_at(const struct mt_root_place *p, int fd);
  */
 bool mt_root_is_of_another(
 	const struct mt_root_place *v, uint32_t n, uint32_t self, int fd, const struct stat *st);
-/* True if the path is the directory, or below it. */
-bool mt_is_below(const char *path, const char *directory);
 
 /* Limits of a source, or its use of them in a load. */
 struct mt_source_limits {

@@ -173,13 +173,6 @@ bool mt_source_limit(const struct mt_source_reading *r, const char *file, const 
 /* The namespaces that the source of a directory is limited to; NULL: all, or no such source. */
 const char *mt_source_root_only(const struct mt_source_reading *r, const char *directory);
 /*
- * The source of the Node with the innermost directory that contains a file; NULL: none. Needs no
- * reading, so that it knows the sources of texts of earlier loads, too.
- */
-struct mt_node_source;
-const struct mt_node_source *mt_source_of_file(const struct mt_node *n, const char *file);
-
-/*
  * Reads the objects of one text, which starts at line `line` of `file`. *documents receives the
  * number of its documents. 0, -ENOMEM, or -E2BIG for more than MT_SOURCE_OBJECTS_MAX objects.
  */
