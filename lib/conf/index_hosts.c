@@ -302,6 +302,7 @@ static void add_entry(
 		h = &b->host_list[b->n_hosts++];
 		h->se = se;
 		add_names(b, claims, se, h);
+		mt_b_note_owned(b, h);
 	}
 }
 

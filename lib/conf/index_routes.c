@@ -5,7 +5,8 @@
  * wildcards the longest counts for ports of messages, as in istiod 1.31 for HTTP. For ports of
  * bytes the oldest VirtualService's counts, as there for TCP. Among equals the oldest counts. A
  * VirtualService that cannot be applied to a host's ports is refused and does not take them, so
- * that one compilation finds all that are wrong.
+ * that one compilation finds all that are wrong. Routes of sources that the Node keeps from
+ * the host (owned_hosts.c) do not count.
  *
  * A wildcard visits only hosts that are still free, so the work grows with VirtualServices and
  * hosts, not with their product.
@@ -58,6 +59,8 @@ static void index_router(struct mt_build *b, const struct mt_meta_router *mr, st
 {
 	if (!mt_b_rule_visible(b, &mr->export_to, &mr->meta, false, h->se->meta.ns))
 		not_exported(b, &mr->meta, &mr->export_to);
+	else if (mt_b_is_kept_from(b, h, &mr->meta))
+		mt_b_tell_kept(b, h, &mr->meta, &mr->hosts[0], "spec.hosts[0]", mr->n_gateways > 0);
 	else if (h->router)
 		in_place_of(b, &h->router->meta, h->router->hosts[0].line, &mr->meta,
 			mr->hosts[0].line, "spec.hosts[0]", mr->hosts[0].s);
@@ -111,6 +114,8 @@ struct claims {
 	bool failed;	/* it cannot be applied to a host: it is refused */
 	const struct mt_meta *by; /* the owner of the first of those that are taken */
 	uint32_t at;
+	const struct mt_host *kept; /* the first that its source is kept from */
+	uint32_t kept_at;
 	bool missed[64];
 };
 
@@ -228,6 +233,12 @@ static void note_taken(struct claims *c, uint32_t i, const struct mt_meta *by)
 	c->by = c->by ? c->by : by;
 }
 
+static void note_kept(struct claims *c, uint32_t i, const struct mt_host *h)
+{
+	c->kept_at = c->kept ? c->kept_at : i;
+	c->kept = c->kept ? c->kept : h;
+}
+
 /*
  * Claims the host's ports of bytes, or of messages. A MetaRouter with routes precedes routes of
  * messages.
@@ -243,6 +254,10 @@ static void claim(struct mt_build *b, struct claims *c, uint32_t i, struct mt_ho
 	c->here = true;
 	if (!mt_b_rule_visible(b, &vs->export_to, &vs->meta, false, h->se->meta.ns)) {
 		c->hidden = true;
+		return;
+	}
+	if (mt_b_is_kept_from(b, h, &vs->meta)) {
+		note_kept(c, i, h);
 		return;
 	}
 	if (!opaque && has_routes(h->router))
@@ -333,6 +348,12 @@ static void claim_span(struct wildcards *x, const struct wildcard *w, struct mt_
 		uint32_t host = o->v[i].host;
 		const struct mt_host *h = &x->b->host_list[host];
 
+		if (mt_b_is_kept_from(x->b, h, &c->vs->meta)) {
+			note_kept(c, w->at, h);
+			if (!may_work(x, c))
+				break;
+			continue;
+		}
 		/* The MetaRouter's routes precede those of messages. */
 		if (kind == BYTES && has_routes(h->router) && !leads_bytes(c->vs)) {
 			note_taken(c, w->at, &h->router->meta);
@@ -365,6 +386,7 @@ static void tell_replaced_below(struct wildcards *x, const struct wildcard *w)
 
 		if (mt_b_rule_visible(
 			    x->b, &w->of->vs->export_to, &w->of->vs->meta, false, h->se->meta.ns) &&
+			!mt_b_is_kept_from(x->b, h, &w->of->vs->meta) &&
 			tell_replaced(x->b, h, w->of->vs))
 			mt_host_order_take(o, o->v[i].host);
 	}
@@ -442,6 +464,10 @@ static void tell_claims(struct mt_build *b, const struct claims *c)
 	const struct mt_virtual_service *vs = c->vs;
 	char path[MT_INDEX_PATH];
 
+	if (c->kept)
+		mt_b_tell_kept(b, c->kept, &vs->meta, &vs->hosts[c->kept_at],
+			mt_index_path(path, "spec.hosts", c->kept_at, ""),
+			c->given || vs->n_gateways > 1);
 	mt_index_path(path, "spec.hosts", c->at, "");
 	if (c->hidden && !c->taken && !c->given && vs->n_gateways < 2)
 		not_exported(b, &vs->meta, &vs->export_to);

@@ -69,6 +69,8 @@ struct mt_host {
 	const struct mt_service_entry *
 		*joined; /* others of its namespace that have its host: their endpoints join */
 	uint32_t n_joined;
+	/* a host or an address of `se` that the Node gives to a source; NULL: none */
+	const struct mt_owned_entry *owned;
 	const struct mt_destination_rule *rule;
 	const struct mt_meta_router *router;
 	struct mt_host_routes bytes, messages; /* of ports that carry these */
@@ -311,6 +313,17 @@ void mt_b_index_routes(struct mt_build *b);
 
 /* index_hosts.c: hosts by their names, each once. */
 void mt_b_index_hosts(struct mt_build *b);
+/*
+ * owned_hosts.c: notes the host or address that the Node gives to a source (h->owned). Warns of
+ * another host of the object, which the Node gives to no source.
+ */
+void mt_b_note_owned(struct mt_build *b, struct mt_host *h);
+/* True if routes are of another source, and must not lead this host's calls for that. */
+bool mt_b_is_kept_from(
+	const struct mt_build *b, const struct mt_host *h, const struct mt_meta *routes);
+/* Reports that to the object of the routes. `used`: it has other effects. */
+void mt_b_tell_kept(struct mt_build *b, const struct mt_host *h, const struct mt_meta *routes,
+	const struct mt_text *host, const char *path, bool used);
 /* The namespace of clients of a service that is in namespace `ns`. */
 const char *mt_b_client_ns(const struct mt_build *b, const char *ns);
 /* True if clients of a Gateway, or of a service, in namespace `ns` see the service. */

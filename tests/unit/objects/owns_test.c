@@ -739,7 +739,8 @@ static void assigned_addresses(void)
 		AT_HOST("new", "shop", "new.corp", "240.240.0.1", "198.51.100.12", "2020"));
 	scene_load_node(&sc);
 	CU_ASSERT_PTR_NOT_NULL(sc.s);
-	IS_STATUS(&sc, "ServiceEntry", "new", "in-force");
+	/* The node serves it, and reports that its host is no source's. */
+	IS_STATUS(&sc, "ServiceEntry", "new", "in-force-with-notes");
 	CU_ASSERT_FALSE(scene_has(&sc, "new.yaml", "is not answered"));
 	CU_ASSERT(scene_has(&sc, "a/x.yaml", "it is assigned another address: 240.240.0.1 is in"));
 	scene_end(&sc);
