@@ -11,7 +11,7 @@ int main(int argc, char **argv)
 		{"notes", notes_tests}, {"material", material_tests}, {"proxies", proxies_tests},
 		{"refused", refused_tests}, {"confined", confined_tests}, {"owns", owns_tests},
 		{"owns in DNS", owns_dns_tests}, {"owns of endpoints", owns_endpoints_tests},
-		{"owns of routes", owns_routes_tests},
+		{"owns and history", owns_history_tests}, {"owns of routes", owns_routes_tests},
 		{"shares", shares_tests}, {"standing", standing_tests},
 		{"short_names", short_names_tests}, {"one_dot", one_dot_tests},
 		{"held_workloads", held_workloads_tests}, {"lists", lists_tests},

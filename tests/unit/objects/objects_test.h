@@ -15,7 +15,7 @@ extern const struct mt_test delegates_tests[], gateway_api_tests[], filters_test
 	memory_tests[], work_conds_tests[], work_limits_tests[], work_policies_tests[],
 	work_texts_tests[], work_tables_tests[], short_names_tests[], one_dot_tests[],
 	held_workloads_tests[], owns_tests[], owns_dns_tests[], owns_endpoints_tests[],
-	owns_routes_tests[];
+	owns_routes_tests[], owns_history_tests[];
 
 struct scene {
 	char dir[32], state[40];

@@ -1,40 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Addresses and hosts that the Node gives to one source: objects of other sources with `namespaces`
- * never have them, whatever was applied before.
+ * never have them.
  */
-#include "objects_test.h"
+#include "owns_test.h"
 
-#include <stdio.h>
-
-#define OWNS                                                                                       \
-	", owns: {addresses: [192.0.2.4/30, 240.240.2.0/24, '2001:db8::/64'], hosts: [one.corp, "  \
-	"'*.one.corp', pay.shop]}"
-#define NODE(owns, sources)                                                                        \
-	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
-	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24, '2001:db8::1/64'], "    \
-	"side: workloads}]\n  sources:\n"                                                          \
-	"  - {directory: shop, namespaces: [shop]" owns "}\n" sources
-#define TEAM "  - {directory: a, namespaces: [a, com]}\n"
-/* Its authors may write objects of the owner's namespace. */
-#define BOTH  "  - {directory: a, namespaces: [a, com, shop]}\n"
-#define OPS   "  - {directory: ops}\n"
-#define WHOLE NODE(OWNS, TEAM OPS)
-
-#define AT_ADDRESS(name, ns, spec) ISTIO("WorkloadEntry", name, ns) "  " spec "\n"
-#define BUYER			   AT_ADDRESS("buyer", "shop", "{address: 192.0.2.5, serviceAccount: buyer}")
-#define AT(address)		   AT_ADDRESS("x", "a", "{address: " address ", serviceAccount: x}")
-#define WITHOUT(address)	   AT_ADDRESS("x", "a", "{address: " address "}")
-#define AT_HOST(name, ns, hosts, address, endpoint, year)                                          \
-	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name           \
-	", namespace: " ns ", creationTimestamp: \"" year "-01-01T00:00:00Z\"}\nspec:\n"           \
-	"  hosts: [" hosts "]\n"                                                                   \
-	"  addresses: [" address "]\n  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"      \
-	"  location: MESH_INTERNAL\n  resolution: STATIC\n  endpoints: [{address: " endpoint       \
-	"}]\n"
-#define ONE		 AT_HOST("one", "shop", "one.corp", "240.240.2.1", "198.51.100.11", "2020")
-#define HOSTS(hosts)	 AT_HOST("s", "a", hosts, "240.240.9.9", "198.51.100.66", "2010")
-#define ADDRESS(address) AT_HOST("s", "a", "s.a", address, "198.51.100.66", "2010")
 #define KUBE(name, ns, spec)                                                                       \
 	"apiVersion: v1\nkind: Service\nmetadata: {name: " name ", namespace: " ns                 \
 	"}\nspec: {ports: [{port: 80, name: tcp}]" spec "}\n"
@@ -67,58 +37,6 @@
 	"metadata: {name: r, namespace: " ns "}\nspec:\n"                                          \
 	"  parentRefs: [{group: '', kind: Service, " parent "port: 80}]\n"                         \
 	"  rules: [{backendRefs: [{name: evil, port: 80}]}]\n"
-
-static void begin(struct scene *sc, const char *node)
-{
-	char cmd[160];
-
-	scene_begin(sc);
-	snprintf(cmd, sizeof(cmd), "mkdir %s/shop %s/a %s/ops", sc->dir, sc->dir, sc->dir);
-	CU_ASSERT_EQUAL(system(cmd), 0);
-	scene_write(sc, "0-node.yaml", node);
-	scene_write(sc, "shop/w.yaml", BUYER);
-	scene_write(sc, "shop/one.yaml", ONE);
-}
-
-/* The principal of the workload with this address in the configuration in force, or "-". */
-static const char *principal(const struct scene *sc, const char *address)
-{
-	const struct mt_snapshot *s = sc->s ? sc->s : mt_conf_current(sc->conf);
-	char text[MT_ADDR_STRLEN];
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	for (uint32_t i = 0; i < s->n_bound; i++)
-		if (strcmp(mt_addr_str(&s->bound[i].addr, text), address) == 0)
-			return s->bound[i].principal ? s->bound[i].principal : "-";
-	return "";
-}
-
-#define IS_PRINCIPAL(sc, address, want) CU_ASSERT_STRING_EQUAL(principal(sc, address), want)
-
-/* The address of the host's only endpoint in the configuration in force, or "-". */
-static const char *leads_to(const struct scene *sc, const char *host)
-{
-	const struct mt_snapshot *s = sc->s ? sc->s : mt_conf_current(sc->conf);
-	static char text[MT_ADDR_STRLEN];
-	char name[128];
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	snprintf(name, sizeof(name), "outbound|80||%s", host);
-	for (uint32_t i = 0; i < s->n_clusters; i++)
-		if (strcmp(s->clusters[i].name, name) == 0 && s->clusters[i].n_eps == 1)
-			return mt_addr_str(&s->clusters[i].eps[0].addr, text);
-	return "-";
-}
-
-#define LEADS_TO(sc, host, want) CU_ASSERT_STRING_EQUAL(leads_to(sc, host), want)
-
-static void victims_are_served(const struct scene *sc)
-{
-	IS_PRINCIPAL(sc, "192.0.2.5", "cluster.local/ns/shop/sa/buyer");
-	LEADS_TO(sc, "one.corp", "198.51.100.11");
-	IS_STATUS(sc, "WorkloadEntry", "buyer", "in-force");
-	IS_STATUS(sc, "ServiceEntry", "one", "in-force");
-}
 
 /* ---- what is refused ------------------------------------------------------------------------- */
 
@@ -217,7 +135,7 @@ static void is_refused(
 {
 	struct scene sc;
 
-	begin(&sc, node);
+	owns_begin(&sc, node);
 	scene_write(&sc, "a/x.yaml", text);
 	for (int load = 0; load < 2; load++) {
 		bool refused;
@@ -230,7 +148,7 @@ static void is_refused(
 		CU_ASSERT_EQUAL(mt_table_has_trouble(sc.t), refused);
 		if (error)
 			CU_ASSERT_TRUE(scene_has(&sc, "a/x.yaml:", error));
-		victims_are_served(&sc);
+		owns_victims_are_served(&sc);
 		scene_restart(&sc);
 	}
 	CU_ASSERT_EQUAL(mt_kept_count(sc.kept), error ? 2 : 3);
@@ -252,7 +170,7 @@ static void what_is_told(void)
 	struct scene sc;
 	char words[200];
 
-	begin(&sc, WHOLE);
+	owns_begin(&sc, WHOLE);
 	scene_write(&sc, "a/x.yaml", "# one line\n" AT("192.0.2.5"));
 	scene_load_node(&sc);
 	snprintf(words, sizeof(words),
@@ -273,7 +191,7 @@ static void who_may_have_it(void)
 	for (size_t i = 0; i < MT_ARRAY_LEN(dirs); i++) {
 		struct scene sc;
 
-		begin(&sc, WHOLE);
+		owns_begin(&sc, WHOLE);
 		scene_write(&sc, dirs[i],
 			AT_ADDRESS("x", "shop",
 				"{address: 192.0.2.6, serviceAccount: x}") "---\n" AT_HOST("s",
@@ -283,7 +201,7 @@ static void who_may_have_it(void)
 		IS_STATUS(&sc, "WorkloadEntry", "x", "in-force");
 		IS_STATUS(&sc, "ServiceEntry", "s", "in-force");
 		IS_PRINCIPAL(&sc, "192.0.2.6", "cluster.local/ns/shop/sa/x");
-		victims_are_served(&sc);
+		owns_victims_are_served(&sc);
 		scene_end(&sc);
 	}
 }
@@ -293,7 +211,7 @@ static void owner_without_namespaces(void)
 {
 	struct scene sc;
 
-	begin(&sc, NODE("", TEAM "  - {directory: ops" OWNS "}\n"));
+	owns_begin(&sc, NODE("", TEAM "  - {directory: ops" OWNS "}\n"));
 	scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
 	scene_load_node(&sc);
 	IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
@@ -364,7 +282,7 @@ static void copies_in_another_source(void)
 		bool first = i / 2 % 2;
 		struct scene sc;
 
-		begin(&sc, NODE(OWNS, BOTH OPS));
+		owns_begin(&sc, NODE(OWNS, BOTH OPS));
 		write_victims(&sc, dir);
 		if (!first)
 			scene_serve(&sc);
@@ -374,7 +292,7 @@ static void copies_in_another_source(void)
 			are_served(&sc);
 			CU_ASSERT_TRUE(mt_table_has_trouble(sc.t));
 			if (copies[i / 4].disowned) {
-				victims_are_served(&sc);
+				owns_victims_are_served(&sc);
 				CU_ASSERT(scene_has(&sc, "a/x.yaml:", "spec.hosts[0]: one.corp"));
 				CU_ASSERT(scene_has(&sc, "a/x.yaml:", "spec.address: 192.0.2.5"));
 				CU_ASSERT_EQUAL(
@@ -396,7 +314,7 @@ static void copies_while_a_file_is_unreadable(void)
 
 		if (!copies[i / 4].disowned)
 			continue;
-		begin(&sc, NODE(OWNS, BOTH OPS));
+		owns_begin(&sc, NODE(OWNS, BOTH OPS));
 		write_victims(&sc, dir);
 		scene_serve(&sc);
 		scene_write(&sc, "a/x.yaml", copies[i / 4].text);
@@ -431,7 +349,7 @@ static void mistakes_in_both(void)
 		char name[32];
 		struct scene sc;
 
-		begin(&sc, NODE(OWNS, BOTH OPS));
+		owns_begin(&sc, NODE(OWNS, BOTH OPS));
 		write_victims(&sc, dir);
 		scene_serve(&sc);
 		snprintf(name, sizeof(name), "%s/one.yaml", dir);
@@ -441,274 +359,6 @@ static void mistakes_in_both(void)
 			scene_serve(&sc);
 			are_served(&sc);
 			IS_STATUS(&sc, "ServiceEntry", "one", "last-good");
-			scene_restart(&sc);
-		}
-		scene_end(&sc);
-	}
-}
-
-/* ---- history --------------------------------------------------------------------------------- */
-
-/* The victim is absent for a load, and the other entry gets an account in it or after it. */
-static void through_a_gap(void)
-{
-	static const char *const planted[] = {AT("192.0.2.5"), WITHOUT("192.0.2.5")};
-
-	for (size_t i = 0; i < MT_ARRAY_LEN(planted); i++) {
-		struct scene sc;
-
-		begin(&sc, WHOLE);
-		scene_write(&sc, "a/x.yaml", planted[i]);
-		scene_serve(&sc);
-		victims_are_served(&sc);
-		scene_write(&sc, "shop/w.yaml", NULL);
-		scene_serve(&sc);
-		IS_PRINCIPAL(&sc, "192.0.2.5", "");
-		/* Removed, and written again in another load. */
-		scene_write(&sc, "a/x.yaml", NULL);
-		scene_serve(&sc);
-		scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
-		scene_serve(&sc);
-		IS_PRINCIPAL(&sc, "192.0.2.5", "");
-		scene_write(&sc, "shop/w.yaml", BUYER);
-		scene_serve(&sc);
-		victims_are_served(&sc);
-		/* Renamed while the node is down. */
-		scene_write(&sc, "shop/w.yaml",
-			AT_ADDRESS("buyer", "shop",
-				"{address: 192.0.2.5, serviceAccount: buyer, "
-				"labels: {new: name}}"));
-		scene_restart(&sc);
-		scene_serve(&sc);
-		victims_are_served(&sc);
-		IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
-		scene_end(&sc);
-	}
-}
-
-/* An entry that was good at an address, and went elsewhere, until the owner has it. */
-static void a_parked_workload(void)
-{
-	struct scene sc;
-
-	begin(&sc, NODE("", TEAM OPS));
-	scene_write(&sc, "a/x.yaml", AT("192.0.2.6"));
-	scene_serve(&sc);
-	IS_PRINCIPAL(&sc, "192.0.2.6", "cluster.local/ns/a/sa/x");
-	scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
-	scene_serve(&sc);
-	scene_write(&sc, "0-node.yaml", WHOLE);
-	scene_write(&sc, "shop/x.yaml",
-		AT_ADDRESS("vm", "shop", "{address: 192.0.2.6, serviceAccount: vm}"));
-	/* At once, although the other one had the address in the configuration in force. */
-	scene_serve(&sc);
-	victims_are_served(&sc);
-	IS_PRINCIPAL(&sc, "192.0.2.6", "cluster.local/ns/shop/sa/vm");
-	IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
-	scene_write(&sc, "a/x.yaml", AT("192.0.2.6"));
-	for (int load = 0; load < 3; load++) {
-		scene_serve(&sc);
-		IS_PRINCIPAL(&sc, "192.0.2.6", "cluster.local/ns/shop/sa/vm");
-		IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
-		scene_restart(&sc);
-	}
-	scene_write(&sc, "shop/x.yaml",
-		AT_ADDRESS("vm2", "shop", "{address: 192.0.2.6, serviceAccount: vm}"));
-	scene_serve(&sc);
-	IS_PRINCIPAL(&sc, "192.0.2.6", "cluster.local/ns/shop/sa/vm");
-	scene_end(&sc);
-}
-
-/* A service that was good with a host, and was parked on another one, also with both of them. */
-static void a_parked_service(void)
-{
-	static const char *const parked[] = {
-		AT_HOST("s", "a", "one.corp", "240.240.2.1", "198.51.100.66", "2010"),
-		AT_HOST("s", "a", "one.corp, new.one.corp", "'240.240.2.1', '240.240.2.9'",
-			"198.51.100.66", "2010")};
-	static const char good[] =
-		AT_HOST("s", "a", "new.one.corp", "240.240.2.9", "198.51.100.66", "2010");
-
-	for (size_t i = 0; i < MT_ARRAY_LEN(parked); i++) {
-		struct scene sc;
-
-		begin(&sc, NODE("", TEAM OPS));
-		scene_write(&sc, "a/x.yaml", good);
-		scene_serve(&sc);
-		LEADS_TO(&sc, "new.one.corp", "198.51.100.66");
-		scene_write(&sc, "a/x.yaml", parked[i]);
-		scene_serve(&sc);
-		IS_STATUS(&sc, "ServiceEntry", "s", "shadowed");
-		scene_write(&sc, "0-node.yaml", WHOLE);
-		scene_write(&sc, "shop/new.yaml",
-			AT_HOST("new", "shop", "new.one.corp", "240.240.2.9", "198.51.100.12",
-				"2020"));
-		for (int load = 0; load < 6; load++) {
-			scene_serve(&sc);
-			LEADS_TO(&sc, "new.one.corp", "198.51.100.12");
-			victims_are_served(&sc);
-			IS_STATUS(&sc, "ServiceEntry", "s", "refused");
-			IS_STATUS(&sc, "ServiceEntry", "new", "in-force");
-			if (load == 1)
-				scene_write(&sc, "a/x.yaml", good);
-			if (load >= 2)
-				scene_restart(&sc);
-			if (load == 4)
-				scene_write(&sc, "shop/new.yaml",
-					AT_HOST("new", "shop", "new.one.corp, more.one.corp",
-						"240.240.2.9", "198.51.100.12", "2020"));
-		}
-		scene_end(&sc);
-	}
-}
-
-/* ---- last good versions ---------------------------------------------------------------------- */
-
-/* A version of before the Node gave its address away is used by no mistake and no unreadable file. */
-static void no_last_good_version(void)
-{
-	static const char *const broken[] = {
-		/* With a mistake, not YAML, without the name of the object, and gone. */
-		AT_ADDRESS("x", "a", "{address: 192.0.2.5, serviceAccount: x, weight: -1}"),
-		"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\n"
-		"metadata: {name: x, namespace: a}\nspec: [\n",
-		"\xff\xfe\xff", "}{\n"};
-
-	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(broken); i++) {
-		const struct mt_object_row *row;
-		struct scene sc;
-
-		begin(&sc, NODE("", TEAM OPS));
-		scene_write(&sc, "shop/w.yaml", AT_ADDRESS("z", "shop", "{address: 192.0.2.9}"));
-		scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
-		scene_serve(&sc);
-		IS_PRINCIPAL(&sc, "192.0.2.5", "cluster.local/ns/a/sa/x");
-		scene_write(&sc, "a/x.yaml", broken[i / 2]);
-		if (i % 2)
-			scene_restart(&sc);
-		scene_serve(&sc);
-		/* Without `owns` it stays. */
-		IS_PRINCIPAL(&sc, "192.0.2.5", "cluster.local/ns/a/sa/x");
-		IS_STATUS(&sc, "WorkloadEntry", "x", "last-good");
-		scene_write(&sc, "0-node.yaml", WHOLE);
-		for (int load = 0; load < 2; load++) {
-			scene_serve(&sc);
-			IS_PRINCIPAL(&sc, "192.0.2.5", "");
-			row = scene_row(&sc, "WorkloadEntry", "x");
-			CU_ASSERT_PTR_NOT_NULL_FATAL(row);
-			CU_ASSERT_EQUAL(row->status, MT_OBJECT_REFUSED);
-			CU_ASSERT_PTR_NULL(row->used);
-			CU_ASSERT(scene_has(&sc, "error: spec.address: ", "belongs to the source"));
-			scene_restart(&sc);
-		}
-		/* Nothing is forgotten until the document is removed. */
-		scene_write(&sc, "0-node.yaml", NODE("", TEAM OPS));
-		scene_serve(&sc);
-		IS_PRINCIPAL(&sc, "192.0.2.5", "cluster.local/ns/a/sa/x");
-		scene_end(&sc);
-	}
-}
-
-/* A version that has nothing of others stays in use, as with any other mistake. */
-static void a_harmless_last_good_version(void)
-{
-	struct scene sc;
-
-	begin(&sc, WHOLE);
-	scene_write(&sc, "a/x.yaml", HOSTS("s.a"));
-	scene_serve(&sc);
-	scene_write(&sc, "a/x.yaml", HOSTS("s.a, one.corp"));
-	for (int load = 0; load < 2; load++) {
-		scene_serve(&sc);
-		IS_STATUS(&sc, "ServiceEntry", "s", "last-good");
-		LEADS_TO(&sc, "s.a", "198.51.100.66");
-		CU_ASSERT(scene_has(&sc, "a/x.yaml:5: error: spec.hosts[1]: ", "one.corp belongs"));
-		victims_are_served(&sc);
-		scene_restart(&sc);
-	}
-	scene_end(&sc);
-}
-
-/* While a directory of the Node cannot be read, nothing is removed; but this is not used. */
-static void a_source_that_is_gone(void)
-{
-	struct scene sc;
-
-	for (int restart = 0; restart < 2; restart++) {
-		begin(&sc, NODE("", TEAM OPS));
-		scene_write(&sc, "shop/w.yaml", NULL);
-		scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
-		scene_write(&sc, "a/y.yaml", AT_ADDRESS("y", "a", "{address: 192.0.2.9}"));
-		scene_serve(&sc);
-		scene_write(&sc, "0-node.yaml", NODE(OWNS, "  - {directory: missing}\n"));
-		if (restart)
-			scene_restart(&sc);
-		scene_serve(&sc);
-		IS_STATUS(&sc, "WorkloadEntry", "y", "last-good");
-		IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
-		IS_PRINCIPAL(&sc, "192.0.2.5", "");
-		scene_end(&sc);
-	}
-}
-
-/* The owner's objects stay while its directory cannot be read, or its name has a mistake. */
-static void the_owners_directory(void)
-{
-	struct scene sc;
-
-	begin(&sc, WHOLE);
-	scene_write(&sc, "a/x.yaml", AT("192.0.2.5"));
-	scene_serve(&sc);
-	scene_write(&sc, "0-node.yaml",
-		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
-		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24, "
-		"'2001:db8::1/64'], side: workloads}]\n  sources:\n"
-		"  - {directory: shpo, namespaces: [shop]" OWNS "}\n" TEAM OPS);
-	scene_serve(&sc);
-	IS_PRINCIPAL(&sc, "192.0.2.5", "cluster.local/ns/shop/sa/buyer");
-	LEADS_TO(&sc, "one.corp", "198.51.100.11");
-	IS_STATUS(&sc, "WorkloadEntry", "buyer", "last-good");
-	IS_STATUS(&sc, "WorkloadEntry", "x", "refused");
-	scene_end(&sc);
-}
-
-#define BUYERS "cluster.local/ns/shop/sa/buyer"
-#define BROKEN                                                                                     \
-	AT_ADDRESS("buyer", "shop", "{address: 192.0.2.5, serviceAccount: buyer, weight: -1}")
-#define RENAMED(namespaces, sources)                                                               \
-	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
-	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24, '2001:db8::1/64'], "    \
-	"side: workloads}]\n  sources:\n  - {directory: ops/shop, namespaces: [" namespaces        \
-	"]" OWNS "}\n" sources
-
-/* Last good versions stay if the owner's directory has another name, but for the owner only. */
-static void the_owners_directory_is_renamed(void)
-{
-	static const struct {
-		const char *file, *node, *status, *principal;
-	} rows_of[] = {
-		{"ops/shop/w.yaml", RENAMED("shop", BOTH), "last-good", BUYERS},
-		{"ops/shop/w.yaml", RENAMED("shop, b", BOTH), "last-good", BUYERS},
-		{"a/x.yaml", RENAMED("shop", BOTH), "refused", ""},
-	};
-
-	for (size_t i = 0; i < MT_ARRAY_LEN(rows_of); i++) {
-		struct scene sc;
-		char cmd[96];
-
-		begin(&sc, NODE(OWNS, BOTH));
-		scene_serve(&sc);
-		victims_are_served(&sc);
-		snprintf(cmd, sizeof(cmd), "mkdir %s/ops/shop", sc.dir);
-		CU_ASSERT_EQUAL(system(cmd), 0);
-		scene_write(&sc, "ops/shop/one.yaml", ONE);
-		scene_write(&sc, rows_of[i].file, BROKEN);
-		scene_write(&sc, "0-node.yaml", rows_of[i].node);
-		for (int load = 0; load < 2; load++) {
-			scene_serve(&sc);
-			IS_STATUS(&sc, "WorkloadEntry", "buyer", rows_of[i].status);
-			IS_PRINCIPAL(&sc, "192.0.2.5", rows_of[i].principal);
-			LEADS_TO(&sc, "one.corp", "198.51.100.11");
 			scene_restart(&sc);
 		}
 		scene_end(&sc);
@@ -731,7 +381,7 @@ static void assigned_addresses(void)
 	static const char node[] = NODE(", owns: {addresses: [240.240.0.0/24]}", TEAM OPS);
 	struct scene sc;
 
-	begin(&sc, NODE("", TEAM OPS));
+	owns_begin(&sc, NODE("", TEAM OPS));
 	scene_write(&sc, "a/x.yaml", UNADDRESSED);
 	scene_serve(&sc);
 	scene_write(&sc, "0-node.yaml", node);
@@ -750,7 +400,7 @@ static void no_address_left(void)
 {
 	struct scene sc;
 
-	begin(&sc, NODE(", owns: {addresses: [240.240.0.0/16]}", TEAM OPS));
+	owns_begin(&sc, NODE(", owns: {addresses: [240.240.0.0/16]}", TEAM OPS));
 	scene_write(&sc, "a/x.yaml", UNADDRESSED);
 	scene_load_node(&sc);
 	IS_STATUS(&sc, "ServiceEntry", "u", "refused");
@@ -765,7 +415,7 @@ static void endpoints_at_the_address(void)
 {
 	struct scene sc;
 
-	begin(&sc, WHOLE);
+	owns_begin(&sc, WHOLE);
 	scene_write(&sc, "shop/one.yaml", NULL);
 	scene_write(
 		&sc, "a/x.yaml", AT_HOST("s", "a", "s.a", "240.240.3.1", "240.240.2.1", "2010"));
@@ -773,7 +423,7 @@ static void endpoints_at_the_address(void)
 	IS_STATUS(&sc, "ServiceEntry", "s", "in-force");
 	scene_write(&sc, "shop/one.yaml", ONE);
 	scene_serve(&sc);
-	victims_are_served(&sc);
+	owns_victims_are_served(&sc);
 	IS_STATUS(&sc, "ServiceEntry", "s", "refused");
 	scene_end(&sc);
 }
@@ -786,14 +436,6 @@ const struct mt_test owns_tests[] = {
 	{"copies_in_another_source", copies_in_another_source},
 	{"copies_while_a_file_is_unreadable", copies_while_a_file_is_unreadable},
 	{"mistakes_in_both", mistakes_in_both},
-	{"through_a_gap", through_a_gap},
-	{"a_parked_workload", a_parked_workload},
-	{"a_parked_service", a_parked_service},
-	{"no_last_good_version", no_last_good_version},
-	{"a_harmless_last_good_version", a_harmless_last_good_version},
-	{"a_source_that_is_gone", a_source_that_is_gone},
-	{"the_owners_directory", the_owners_directory},
-	{"the_owners_directory_is_renamed", the_owners_directory_is_renamed},
 	{"assigned_addresses", assigned_addresses},
 	{"no_address_left", no_address_left},
 	{"endpoints_at_the_address", endpoints_at_the_address},
