@@ -119,7 +119,8 @@ void mt_table_own(struct mt_object_table *t, const struct mt_object *node);
 enum mt_owning {
 	/*
 	 * It has some, and may have all that it has; or it is unusable, and this is so for the last
-	 * good version, which is one of the same source.
+	 * good version, which is one of the same source, of an operator's, or of a directory that
+	 * the Node names no more and the source may have replaced.
 	 */
 	MT_OWNING_SOME,
 	MT_OWNING_NONE,
@@ -137,6 +138,13 @@ enum mt_owning mt_object_owning(struct mt_object_table *t, const struct mt_sourc
  * Then its status and reason are set, and an error is in t->owns.
  */
 bool mt_row_is_disowned(struct mt_object_table *t, struct mt_object_row *row);
+/*
+ * owns.c: true if the last good version has something that a source owns, and was of a directory
+ * that the Node names no more, with namespaces that the object's source lacks. So it is not the
+ * object's, and this is still known after a restart, because mt_kept_good() was not called.
+ */
+bool mt_good_is_unnamed(struct mt_object_table *t, const struct mt_source_reading *r,
+	struct mt_kept *kept, const struct mt_object *o);
 /*
  * owns.c: the same for the last good version. *why: the reason if the row has no other one; else
  * NULL.

@@ -353,6 +353,36 @@ static bool was_limited(const struct mt_object *o, const struct mt_node_source *
 	return o->only || (s && s->n_namespaces);
 }
 
+/* True for a list of namespaces, with commas, that has one of `len` bytes. */
+static bool lists(const char *names, const char *ns, size_t len)
+{
+	size_t n;
+
+	for (; *names; names += n + strspn(names + n, ", ")) {
+		n = strcspn(names, ",");
+		if (n == len && memcmp(names, ns, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * True if the source of the object has all namespaces that the last good version was stored with. So
+ * that may be a version of the object, although the Node names its directory no more.
+ */
+static bool has_namespaces_of(const struct mt_object *o, const struct mt_kept_one *one)
+{
+	const char *at = one->known && o->only ? one->only : NULL;
+	size_t n;
+
+	for (; at && *at; at += n + strspn(at + n, ", ")) {
+		n = strcspn(at, ",");
+		if (!lists(o->only, at, n))
+			return false;
+	}
+	return true;
+}
+
 /* ---- what follows ---------------------------------------------------------------------------- */
 
 /* Adds the error about a version, and returns its words for the row's reason. */
@@ -391,28 +421,48 @@ static bool is_of_others(
 	return has_others(&c);
 }
 
-/*
- * Returns the last good version with the identity of an object; NULL: there is none. *source
- * receives the source that its file is in.
- */
-static const struct mt_object *last_good(struct mt_object_table *t,
-	const struct mt_source_reading *r, struct mt_kept *kept, const struct mt_object *o,
-	uint32_t *source)
+/* The last good version with the identity of an object. */
+struct last {
+	const struct mt_object *good; /* NULL: none */
+	uint32_t source;	      /* that its file is in; MT_OWNED_NO_SOURCE: none of the Node */
+	bool fits; /* its source has no namespaces, or none that the object's source lacks */
+};
+
+static struct last last_good(struct mt_object_table *t, const struct mt_source_reading *r,
+	struct mt_kept *kept, const struct mt_object *o)
 {
 	struct mt_kept_one *one = mt_strmap_get(&kept->all, mt_object_key(o));
+	struct last last = {.source = MT_OWNED_NO_SOURCE};
+	const struct mt_node_source *s;
 
 	if (!one || !one->file)
-		return NULL;
-	(void)source_of(t, one->file, source);
-	return mt_kept_absent_good(one, r);
+		return last;
+	s = source_of(t, one->file, &last.source);
+	last.fits = s ? !s->n_namespaces : has_namespaces_of(o, one);
+	last.good = mt_kept_absent_good(one, r);
+	return last;
+}
+
+bool mt_good_is_unnamed(struct mt_object_table *t, const struct mt_source_reading *r,
+	struct mt_kept *kept, const struct mt_object *o)
+{
+	struct mt_kept_one *one = t->owned ? mt_strmap_get(&kept->all, mt_object_key(o)) : NULL;
+	const struct mt_object *good;
+	uint32_t ignored;
+
+	if (!one || !one->file || o->is_node || source_of(t, one->file, &ignored) ||
+		has_namespaces_of(o, one))
+		return false;
+	good = mt_kept_absent_good(one, r);
+	return good && is_of_others(t, good, MT_OWNED_NO_SOURCE);
 }
 
 enum mt_owning mt_object_owning(struct mt_object_table *t, const struct mt_source_reading *r,
 	struct mt_kept *kept, const struct mt_object *o, bool *foreign)
 {
 	bool limited = o->only != NULL, refused = o->status == MT_OBJECT_REFUSED;
-	const struct mt_object *good;
-	uint32_t self, was = MT_OWNED_NO_SOURCE;
+	struct last last;
+	uint32_t self;
 
 	*foreign = false;
 	if (!t->owned || o->is_node || o->status == MT_OBJECT_IGNORED)
@@ -420,15 +470,17 @@ enum mt_owning mt_object_owning(struct mt_object_table *t, const struct mt_sourc
 	(void)source_of(t, o->origin.file, &self);
 	if (!refused && !(limited && is_of_others(t, o, self)))
 		return is_of_others(t, o, MT_OWNED_NO_SOURCE) ? MT_OWNING_SOME : MT_OWNING_NONE;
-	good = last_good(t, r, kept, o, &was);
-	if (good && limited && is_of_others(t, good, self)) {
-		*foreign = was != self;
-		return refused && was == self ? MT_OWNING_NONE : MT_OWNING_OTHERS;
+	last = last_good(t, r, kept, o);
+	if (last.good && limited && is_of_others(t, last.good, self)) {
+		*foreign = last.source != self;
+		return refused && last.source == self ? MT_OWNING_NONE : MT_OWNING_OTHERS;
 	}
 	if (!refused)
 		return MT_OWNING_OTHERS;
-	return good && was == self && is_of_others(t, good, MT_OWNED_NO_SOURCE) ? MT_OWNING_SOME
-										: MT_OWNING_NONE;
+	return last.good && (last.source == self || last.fits) &&
+			       is_of_others(t, last.good, MT_OWNED_NO_SOURCE)
+		       ? MT_OWNING_SOME
+		       : MT_OWNING_NONE;
 }
 
 bool mt_row_is_disowned(struct mt_object_table *t, struct mt_object_row *row)
@@ -487,7 +539,8 @@ bool mt_good_is_disowned(struct mt_object_table *t, const struct mt_source_readi
 	s = source_of(t, good->origin.file, &self);
 	if (!s && row->absent)
 		(void)source_of_absent(t, r, good, &self);
-	else if (!s) /* the Node may have given the directory another name */
+	else if (!s || !s->n_namespaces)
+		/* The Node may have given the directory another name, or an operator had the object. */
 		(void)source_of(t, row->o->origin.file, &self);
 	if (was_limited(good, s) && good_has(t, row, self, why))
 		return true;

@@ -204,7 +204,9 @@ static void choose(
 
 		if (row->o->status == MT_OBJECT_IGNORED || row->double_)
 			continue;
-		row->good = row->apart ? NULL : good_of(t, row, kept);
+		row->good = row->apart || mt_good_is_unnamed(t, r, kept, row->o)
+				    ? NULL
+				    : good_of(t, row, kept);
 		if (mt_good_is_disowned(t, r, row, &ignored))
 			row->good = NULL;
 		if (row->o->status != MT_OBJECT_REFUSED && !mt_row_is_disowned(t, row)) {

@@ -273,6 +273,111 @@ static void the_owners_directory_is_renamed(void)
 	}
 }
 
+#define ROUTES(more)                                                                               \
+	ISTIO("VirtualService", "v", "shop")                                                       \
+	"  hosts: [one.corp]\n  dubbo: [{route: [{destination: {host: s.shop}}]}]\n" more
+#define LED AT_HOST("s", "shop", "s.shop", "240.240.2.2", "198.51.100.12", "2020")
+
+/* Also the owner's routes, although they have a mistake. */
+static void routes_of_a_renamed_directory(void)
+{
+	struct scene sc;
+
+	owns_begin(&sc, NODE(OWNS, BOTH));
+	scene_write(&sc, "shop/s.yaml", LED);
+	scene_write(&sc, "shop/v.yaml", ROUTES(""));
+	scene_serve(&sc);
+	IS_STATUS(&sc, "VirtualService", "v", "in-force");
+	scene_write(&sc, "shop/v.yaml", ROUTES("  exportTo: 7\n"));
+	scene_write(&sc, "0-node.yaml", RENAMED("shop", BOTH));
+	for (int load = 0; load < 2; load++) {
+		scene_serve(&sc);
+		IS_STATUS(&sc, "VirtualService", "v", "last-good");
+		CU_ASSERT_FALSE(scene_has(&sc, "shop/v.yaml", "these routes do not lead"));
+		scene_restart(&sc);
+	}
+	scene_end(&sc);
+}
+
+#define MISTAKE                                                                                    \
+	ISTIO("ServiceEntry", "one", "shop")                                                       \
+	"  hosts: [one.corp]\n  ports: [{number: -1}]\n"
+#define COPY(hosts, address) AT_HOST("one", "shop", hosts, address, "198.51.100.66", "2010")
+
+/*
+ * A mistake in the owner's object, whose last good version is of a directory with another name, or
+ * of an operator's: a copy without anything of the owner does not displace it.
+ */
+static void a_copy_and_another_directory(void)
+{
+	static const struct {
+		const char *before, *now, *node;
+	} t[] = {
+		{"shop/one.yaml", "ops/shop/one.yaml", RENAMED("shop", BOTH)},
+		{"ops/one.yaml", "shop/one.yaml", NODE(OWNS, BOTH OPS)},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct scene sc;
+		char cmd[96];
+
+		owns_begin(&sc, NODE(OWNS, BOTH OPS));
+		scene_write(&sc, "shop/one.yaml", NULL);
+		scene_write(&sc, t[i].before, ONE);
+		scene_serve(&sc);
+		LEADS_TO(&sc, "one.corp", "198.51.100.11");
+		snprintf(cmd, sizeof(cmd), "mkdir %s/ops/shop", sc.dir);
+		CU_ASSERT_EQUAL(system(cmd), 0);
+		scene_write(&sc, t[i].before, NULL);
+		scene_write(&sc, t[i].now, MISTAKE);
+		scene_write(&sc, "0-node.yaml", t[i].node);
+		scene_write(&sc, "a/x.yaml", COPY("s.a", "240.240.9.9"));
+		for (int load = 0; load < 3; load++) {
+			if (load == 2)
+				scene_write(&sc, "a/x.yaml", NULL);
+			scene_serve(&sc);
+			IS_STATUS(&sc, "ServiceEntry", "one", "last-good");
+			LEADS_TO(&sc, "one.corp", "198.51.100.11");
+			scene_restart(&sc);
+		}
+		scene_end(&sc);
+	}
+}
+
+/* A version that another source had is not the owner's, if the Node names its directory no more. */
+static void a_version_of_another_directory(void)
+{
+	static const struct {
+		const char *text, *host, *status;
+	} t[] = {
+		{COPY("one.corp", "240.240.2.1"), "one.corp", "refused"},
+		/* It has nothing of the owner. */
+		{COPY("s.a", "240.240.9.9"), "s.a", "last-good"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct scene sc;
+
+		owns_begin(&sc, NODE("", BOTH OPS));
+		scene_write(&sc, "shop/one.yaml", NULL);
+		scene_write(&sc, "a/x.yaml", t[i].text);
+		scene_serve(&sc);
+		LEADS_TO(&sc, t[i].host, "198.51.100.66");
+		scene_write(&sc, "shop/one.yaml", MISTAKE);
+		scene_write(&sc, "0-node.yaml", NODE(OWNS, OPS));
+		for (int load = 0; load < 3; load++) {
+			scene_serve(&sc);
+			IS_STATUS(&sc, "ServiceEntry", "one", t[i].status);
+			LEADS_TO(&sc, "one.corp", "-");
+			scene_restart(&sc);
+		}
+		scene_write(&sc, "shop/one.yaml", ONE);
+		scene_serve(&sc);
+		owns_victims_are_served(&sc);
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test owns_history_tests[] = {
 	{"through_a_gap", through_a_gap},
 	{"a_parked_workload", a_parked_workload},
@@ -282,5 +387,8 @@ const struct mt_test owns_history_tests[] = {
 	{"a_source_that_is_gone", a_source_that_is_gone},
 	{"the_owners_directory", the_owners_directory},
 	{"the_owners_directory_is_renamed", the_owners_directory_is_renamed},
+	{"routes_of_a_renamed_directory", routes_of_a_renamed_directory},
+	{"a_copy_and_another_directory", a_copy_and_another_directory},
+	{"a_version_of_another_directory", a_version_of_another_directory},
 	{0},
 };
