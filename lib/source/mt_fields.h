@@ -325,7 +325,7 @@ void mt_check_identities(struct mt_fctx *c, const struct mt_node *node);
 void mt_document_read(void *arg, const struct mt_ynode *root);
 /* A number that is unique among the objects of this process. */
 uint64_t mt_object_serial(void);
-/* The kind of this name in this group; NULL: unknown. */
+/* kinds.c: the kind of this name in this group; NULL: unknown. */
 const struct mt_kind *mt_kind_find(const char *group, const char *kind);
 /* True if a kind of this group, other than those of Kubernetes, is known. */
 bool mt_group_is_known(const char *group, size_t len);
