@@ -186,15 +186,6 @@ static void unknown_kind(struct mt_fctx *c, const struct mt_ynode *root, const c
 	mt_path_pop(c, 0);
 }
 
-/* A known kind of this name, in any group; NULL: none. */
-static const struct mt_kind *kind_named(const char *kind)
-{
-	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
-		if (strcmp(k->kind, kind) == 0)
-			return k;
-	return NULL;
-}
-
 /* True if the name is similar to that of a known kind, but not equal. */
 static bool is_nearly_ours(const char *kind)
 {
@@ -202,21 +193,7 @@ static bool is_nearly_ours(const char *kind)
 
 	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
 		mt_suggest_offer(&near, k->kind);
-	return near.best && !kind_named(kind);
-}
-
-/*
- * True if the object is probably meant to be of kind `k`: its group is missing or differs by at
- * most two edits. Otherwise it is a kind of some other software.
- */
-static bool is_mistyped(const struct mt_object *o, const struct mt_kind *k)
-{
-	const char *end = strrchr(k->group, '.');
-	size_t len = end ? (size_t)(end - k->group) + 1 : 0;
-
-	/* metaprotocol.aeraki.net has the names of metaprotocol.aeraki.io but the last. */
-	return !*o->group || mt_edit_distance(o->group, k->group, 3) <= 2 ||
-	       (len && strncmp(o->group, k->group, len) == 0 && !strchr(o->group + len, '.'));
+	return near.best && strcmp(near.best, kind) != 0;
 }
 
 /* True for a kind of Kubernetes' core that is one edit from one that is used here. */
@@ -315,14 +292,15 @@ static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_o
 	if (!*k && (mt_group_is_known(o->group, strlen(o->group)) || is_nearly_core(o) ||
 			   (!text_at(root, NULL, "apiVersion") && is_nearly_ours(o->kind)))) {
 		unknown_kind(c, root, o->kind);
+		*k = mt_kind_near(o->group, o->kind);
 		return false;
 	}
 	if (*k && (*k)->is_ours && !(*k)->is_ours(root))
 		return is_ignored(o, (*k)->note);
 	if (*k && has_version(root, *k))
 		return true;
-	*k = *k ? *k : kind_named(o->kind);
-	if (!*k || (strcmp((*k)->group, o->group) != 0 && !is_mistyped(o, *k)))
+	*k = *k ? *k : mt_kind_of_mistyped(o->group, o->kind);
+	if (!*k)
 		return is_ignored(o, "a kind that Meltemi does not use");
 	wrong_version(c, root, *k);
 	return false;
@@ -541,13 +519,15 @@ static void read_object(struct mt_fctx *c, const struct mt_ynode *root)
 			exclude(c, o, k);
 		else
 			read_known(c, k, o);
-	} else if (k && k->restricts && c->diags->errors != errors && !c->place->codecs &&
+	} else if (k && c->diags->errors != errors && !c->place->codecs &&
 		   !mt_place_excludes(c->place, k, o->ns)) {
-		/* Of a wrong API version: as the object that is meant, it closes what it selects. */
+		/* Of a wrong kind or API version: it is the object that is meant, with a mistake. */
 		o->group = k->group;
-		o->may_restrict = true;
-		o->restricts =
-			k->restricts(mt_yaml_get(root, "metadata"), mt_yaml_get(root, "spec"));
+		o->kind = k->kind;
+		o->may_restrict = k->restricts != NULL;
+		if (k->restricts)
+			o->restricts = k->restricts(
+				mt_yaml_get(root, "metadata"), mt_yaml_get(root, "spec"));
 	}
 	if (c->diags->errors != errors) {
 		o->status = MT_OBJECT_REFUSED;

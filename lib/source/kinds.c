@@ -186,3 +186,42 @@ bool mt_group_is_known(const char *group, size_t len)
 			return true;
 	return false;
 }
+
+/*
+ * True if the group is missing, or differs by at most two edits. Otherwise an object of it is of a
+ * kind of some other software.
+ */
+static bool is_mistyped(const char *group, const struct mt_kind *k)
+{
+	const char *end = strrchr(k->group, '.');
+	size_t len = end ? (size_t)(end - k->group) + 1 : 0;
+
+	/* metaprotocol.aeraki.net has the names of metaprotocol.aeraki.io but the last. */
+	return !*group || mt_edit_distance(group, k->group, 3) <= 2 ||
+	       (len && strncmp(group, k->group, len) == 0 && !strchr(group + len, '.'));
+}
+
+const struct mt_kind *mt_kind_of_mistyped(const char *group, const char *kind)
+{
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
+		if (strcmp(k->kind, kind) == 0 && is_mistyped(group, k))
+			return k;
+	return NULL;
+}
+
+const struct mt_kind *mt_kind_near(const char *group, const char *kind)
+{
+	struct mt_suggest near = {.word = kind};
+	const struct mt_kind *found = NULL;
+
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++) {
+		const char *before = near.best;
+
+		if (*group && strcmp(k->group, group) != 0)
+			continue;
+		mt_suggest_offer(&near, k->kind);
+		found = near.best != before ? k : found;
+	}
+	/* The Node decides about all others, so none is guessed. */
+	return found && (found->list || !found->spec) ? found : NULL;
+}

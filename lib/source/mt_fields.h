@@ -327,6 +327,16 @@ void mt_document_read(void *arg, const struct mt_ynode *root);
 uint64_t mt_object_serial(void);
 /* kinds.c: the kind of this name in this group; NULL: unknown. */
 const struct mt_kind *mt_kind_find(const char *group, const char *kind);
+/*
+ * kinds.c: the kind of this name that an object of an unknown group is probably meant to be of; NULL:
+ * none.
+ */
+const struct mt_kind *mt_kind_of_mistyped(const char *group, const char *kind);
+/*
+ * kinds.c: the kind of a known group ("": of any one) that an unknown name of it is probably a
+ * misspelling of, but for the Node; NULL: none.
+ */
+const struct mt_kind *mt_kind_near(const char *group, const char *kind);
 /* True if a kind of this group, other than those of Kubernetes, is known. */
 bool mt_group_is_known(const char *group, size_t len);
 

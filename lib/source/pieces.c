@@ -134,6 +134,18 @@ static int add_to_each(struct mt_fctx *c, struct mt_model *part, const struct mt
 	return rc;
 }
 
+/* The kind that the object is of, or is probably meant to be of; NULL: unknown. */
+static const struct mt_kind *kind_of(const struct mt_object *o)
+{
+	const struct mt_kind *k = mt_kind_find(o->group, o->kind);
+
+	if (k || !*o->group)
+		return k;
+	return mt_group_is_known(o->group, strlen(o->group))
+		       ? mt_kind_near(o->group, o->kind)
+		       : mt_kind_of_mistyped(o->group, o->kind);
+}
+
 /*
  * Adds an object for a piece that is not YAML. Its lines may be enough to identify the object of
  * which it is the newest version; that object is rejected. A template, or a text that only looks
@@ -165,7 +177,11 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 	/* If the piece also holds a readable document, the start of this one is unknown. */
 	if (alone)
 		mt_scan_identity(&part->region, p->text, p->len, o);
-	k = mt_kind_find(o->group, o->kind);
+	k = kind_of(o);
+	if (k) {
+		o->group = k->group;
+		o->kind = k->kind;
+	}
 	/* With a name and no namespace it is in the default namespace of the place. */
 	o->ns_unwritten = !*o->ns && !c->place->ns;
 	if (*o->name && !*o->ns)

@@ -351,8 +351,9 @@ static void what_served_before(void)
 }
 
 #define TARGET(kind, name, more) "{group: networking.istio.io, kind: " kind ", name: " name more "}"
-#define VERSIONED(version, spec)                                                                   \
-	version "kind: AuthorizationPolicy\nmetadata: {name: p, namespace: x}\nspec: " spec "\n"
+#define VERSIONED(version, spec) OF_KIND(version, "AuthorizationPolicy", spec)
+#define OF_KIND(version, kind, spec)                                                               \
+	version "kind: " kind "\nmetadata: {name: p, namespace: x}\nspec: " spec "\n"
 #define REFUSED(ns, scope) SECURITY("AuthorizationPolicy", "p", ns, "{action: NONSENSE, " scope "}")
 
 /* A refused policy closes its targets, and its whole namespace if these cannot be read. */
@@ -391,6 +392,23 @@ static const struct {
 	{VERSIONED("apiVersion: security.example.com/v1\n", "{}"), "ignored", 1, 1},
 	{VERSIONED("apiVersion: policy.linkerd.io/v1alpha1\n", "{}"), "ignored", 1, 1},
 	{VERSIONED("apiVersion: networking.istio.io/v1\n", "{}"), "refused", 1, 1},
+	/* A misspelled kind. */
+	{OF_KIND("apiVersion: security.istio.io/v1\n", "AuthorizationPolcy", "{}"), "refused", -2,
+		-2},
+	{OF_KIND("apiVersion: security.istio.io/v1\n", "authorizationpolicy",
+		 "{targetRefs: [" TARGET("ServiceEntry", "a", "") "]}"),
+		"refused", -2, 1},
+	{OF_KIND("", "AuthorizationPolcy", "{action: DENY, rules: [{}]}"), "refused", -2, -2},
+	{OF_KIND("apiVersion: security.istio.io/v1\n", "AuthorizationPolcy", "{rules: [{}]}"),
+		"refused", 1, 1},
+	{OF_KIND("apiVersion: policy.linkerd.io/v1\n", "AuthorizationPolcy", "{}"), "", 1, 1},
+	/* The same, and not YAML. */
+	{OF_KIND("apiVersion: security.istio.oi/v1\n", "AuthorizationPolicy", "{rules: ["),
+		"refused", -2, -2},
+	{OF_KIND("apiVersion: security.istio.io/v1\n", "AuthorizationPolcy", "{rules: ["),
+		"refused", -2, -2},
+	{OF_KIND("apiVersion: security.example.com/v1\n", "AuthorizationPolicy", "{rules: ["),
+		"ignored", 1, 1},
 	/* The namespace of a target refuses no policy. */
 	{SECURITY("AuthorizationPolicy", "p", "x",
 		 "{targetRefs: [" TARGET("ServiceEntry", "a", ", namespace: y") "], rules: [{}]}"),
@@ -422,7 +440,67 @@ static void scopes_of_refused_policies(void)
 	}
 }
 
+#define GOOD(version, kind, spec)                                                                  \
+	"apiVersion: " version "\nkind: " kind "\nmetadata: {name: o, namespace: x}\n" spec
+#define ENTRY                                                                                      \
+	"spec: {hosts: [o.x], ports: [{number: 80, name: tcp}], resolution: STATIC, "              \
+	"endpoints: [{address: 198.51.100.3}]}\n"
+#define PLACE	"spec: {address: 198.51.100.4}\n"
+#define ROUTES	"spec: {hosts: [a.x], tcp: [{route: [{destination: {host: a.x}}]}]}\n"
+#define LISTENS "spec: {servers: [{port: {number: 90, name: tcp, protocol: TCP}, hosts: ['*']}]}\n"
+#define ISTIOS	"networking.istio.io/v1"
+#define WRONG	"networking.istio.oi/v1"
+
+/* A mistake in kind or apiVersion is one in the object: its last good version stays in use. */
+static void kinds_that_are_meant(void)
+{
+	static const struct {
+		const char *kind, *good, *bad, *status;
+	} t[] = {
+		{"ServiceEntry", GOOD(ISTIOS, "ServiceEntry", ENTRY),
+			GOOD(WRONG, "ServiceEntry", ENTRY), "last-good"},
+		{"ServiceEntry", GOOD(ISTIOS, "ServiceEntry", ENTRY),
+			GOOD("v1", "ServiceEntry", ENTRY), "last-good"},
+		{"ServiceEntry", GOOD(ISTIOS, "ServiceEntry", ENTRY),
+			GOOD(ISTIOS, "ServiceEntri", ENTRY), "last-good"},
+		{"ServiceEntry", GOOD(ISTIOS, "ServiceEntry", ENTRY),
+			GOOD(WRONG, "ServiceEntry", "spec: [\n"), "last-good"},
+		{"ServiceEntry", GOOD(ISTIOS, "ServiceEntry", ENTRY),
+			GOOD("example.com/v1", "ServiceEntry", ENTRY), "ignored"},
+		{"WorkloadEntry", GOOD(ISTIOS, "WorkloadEntry", PLACE),
+			GOOD(WRONG, "WorkloadEntry", PLACE), "last-good"},
+		{"VirtualService", GOOD(ISTIOS, "VirtualService", ROUTES),
+			GOOD(WRONG, "VirtualService", ROUTES), "last-good"},
+		{"Gateway", GOOD(ISTIOS, "Gateway", LISTENS), GOOD(WRONG, "Gateway", LISTENS),
+			"last-good"},
+		/* Of the kind of this name in another group. */
+		{"Gateway", GOOD(ISTIOS, "Gateway", LISTENS),
+			GOOD("gateway.networking.k8s.oi/v1", "Gateway", LISTENS), "refused"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+		scene_write(&sc, "o.yaml", t[i].good);
+		scene_load(&sc);
+		CU_ASSERT_STRING_NOT_EQUAL(scene_status(&sc, t[i].kind, "o"), "refused");
+		scene_write(&sc, "o.yaml", t[i].bad);
+		for (int load = 0; load < 2; load++) {
+			scene_load(&sc);
+			if (strcmp(scene_status(&sc, t[i].kind, "o"), t[i].status) != 0)
+				fprintf(stderr, "row %zu: %s\n", i,
+					scene_status(&sc, t[i].kind, "o"));
+			IS_STATUS(&sc, t[i].kind, "o", t[i].status);
+			scene_restart(&sc);
+		}
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test refused_tests[] = {
+	{"kinds_that_are_meant", kinds_that_are_meant},
 	{"scopes_of_refused_policies", scopes_of_refused_policies},
 	{"errors_found_one_by_one", errors_found_one_by_one},
 	{"errors_of_another_namespace", errors_of_another_namespace},
