@@ -3,6 +3,7 @@
 #include "mt_fields.h"
 
 #include "mt_owned.h"
+#include "mt_strmap.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -177,10 +178,60 @@ static void clash(void *arg, const struct mt_owned_entry *e, const struct mt_own
 	mt_path_pop(c, mark);
 }
 
+/* Namespaces of sources with `owns`; of several such sources the first has it. */
+static void note_owners(struct mt_fctx *c, const struct mt_node *node, struct mt_strmap *owners)
+{
+	for (uint32_t i = 0; i < node->n_sources; i++)
+		for (uint32_t k = 0; node->sources[i].owns && k < node->sources[i].n_namespaces;
+			k++) {
+			const char *ns = node->sources[i].namespaces[k].s;
+
+			if (ns && !mt_strmap_get(owners, ns) &&
+				mt_strmap_put(owners, ns, &node->sources[i], NULL))
+				c->model->region.failed = true;
+		}
+}
+
+/* Warns of a source for the first namespace that it shares with one that owns something. */
+static void warn_of_shared(struct mt_fctx *c, const struct mt_node *node,
+	const struct mt_strmap *owners, uint32_t source)
+{
+	const struct mt_node_source *s = &node->sources[source];
+
+	for (uint32_t i = 0; i < s->n_namespaces; i++) {
+		const struct mt_text *ns = &s->namespaces[i];
+		const struct mt_node_source *owner = ns->s ? mt_strmap_get(owners, ns->s) : NULL;
+		char path[64];
+		uint32_t mark;
+
+		if (!owner || owner == s)
+			continue;
+		snprintf(path, sizeof(path), "sources[%u].namespaces[%u]", source, i);
+		mark = mt_path_push(c, path);
+		mt_f_warn(c, ns->line, "give that source a namespace that no other source has",
+			"%.64s is also a namespace of sources[%u], which has `owns`: authors of "
+			"this source can add endpoints, rules and policies to services of it",
+			ns->s, (uint32_t)(owner - node->sources));
+		mt_path_pop(c, mark);
+		return;
+	}
+}
+
+static void warn_of_namespaces(struct mt_fctx *c, const struct mt_node *node)
+{
+	struct mt_strmap owners = {0};
+
+	note_owners(c, node, &owners);
+	for (uint32_t i = 0; owners.n && i < node->n_sources; i++)
+		warn_of_shared(c, node, &owners, i);
+	mt_strmap_fini(&owners);
+}
+
 void mt_check_owns(struct mt_fctx *c, const struct mt_node *node)
 {
 	struct mt_region r;
 
+	warn_of_namespaces(c, node);
 	mt_region_init(&r, 0);
 	(void)mt_owned_new(&r, node, clash, c);
 	if (r.failed)

@@ -257,7 +257,10 @@ extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
 mt_field_fn mt_read_log_labels;
 /* kind_node_workloads.c */
 extern const struct mt_section mt_sec_node_bound;
-/* kind_node_owns.c: also checks that no two sources own the same. */
+/*
+ * kind_node_owns.c: also checks that no two sources own the same, and that owners share no
+ * namespace.
+ */
 extern const struct mt_section mt_sec_node_owns;
 void mt_check_owns(struct mt_fctx *c, const struct mt_node *node);
 mt_field_fn mt_read_node_workloads, mt_check_node_port;
@@ -328,8 +331,8 @@ uint64_t mt_object_serial(void);
 /* kinds.c: the kind of this name in this group; NULL: unknown. */
 const struct mt_kind *mt_kind_find(const char *group, const char *kind);
 /*
- * kinds.c: the kind of this name that an object of an unknown group is probably meant to be of; NULL:
- * none.
+ * kinds.c: the kind of this name that an object of an unknown group is probably meant to be of;
+ * NULL: none.
  */
 const struct mt_kind *mt_kind_of_mistyped(const char *group, const char *kind);
 /*

@@ -143,6 +143,21 @@ static void test_warnings(void)
 		{SHOP("{addresses: ['::/0', '2001:db8::/64']}"),
 			"spec.sources[0].owns.addresses[0]: ::/0 has no IPv4 addresses"},
 		{SHOP("{addresses: ['2001:db8::/64']}"), NULL},
+		{SHOP("{hosts: [a.b]}") "  - {directory: a, namespaces: [a, shop]}\n",
+			"8: warning: spec.sources[1].namespaces[1]: shop is also a namespace of "
+			"sources[0], which has `owns`: authors of this source can add endpoints, "},
+		{NODE "  - {directory: a, namespaces: [shop]}\n"
+		      "  - {directory: b, namespaces: [b, shop], owns: {hosts: [a.b]}}\n",
+			"7: warning: spec.sources[0].namespaces[0]: shop is also a namespace of "
+			"sources[1]"},
+		/* Once for each pair of owners. */
+		{SHOP("{hosts: [a.b]}") "  - {directory: b, namespaces: [shop], owns: {hosts: "
+					"[c.d]}}\n",
+			"8: warning: spec.sources[1].namespaces[0]: "},
+		{SHOP("{hosts: [a.b]}") "  - {directory: a, namespaces: [a]}\n  - {directory: b}\n",
+			NULL},
+		{NODE "  - {directory: a, namespaces: [a]}\n  - {directory: b, namespaces: [a]}\n",
+			NULL},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
