@@ -135,9 +135,9 @@ struct mt_object_row {
 	bool moving;  /* absent, and only because its file or directory changed during the load */
 	bool double_; /* duplicate: an earlier row has the same identity */
 	/*
-	 * Refused because of an address or a host that the Node gives to another source. It is not
-	 * a version of the object of this identity, which has another row, or was in another
-	 * source's file.
+	 * Refused because of an address or a host that the Node gives to another source, and that
+	 * this version or the last good one has. It is not a version of the object of this
+	 * identity, which has another row, or was in another source's file.
 	 */
 	bool apart;
 	uint8_t rank; /* enum mt_owning, among objects of one identity */

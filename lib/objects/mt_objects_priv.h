@@ -126,7 +126,8 @@ enum mt_owning {
 	MT_OWNING_NONE,
 	/*
 	 * It may not have all of them; or it is unusable, and this is so for the last good version,
-	 * which is one of another source.
+	 * which is one of another source. Or this is so for that version, and its file cannot be
+	 * read.
 	 */
 	MT_OWNING_OTHERS,
 };
@@ -138,6 +139,11 @@ enum mt_owning mt_object_owning(struct mt_object_table *t, const struct mt_sourc
  * Then its status and reason are set, and an error is in t->owns.
  */
 bool mt_row_is_disowned(struct mt_object_table *t, struct mt_object_row *row);
+/*
+ * owns.c: the same for a usable version that is apart: the object itself is in a file that cannot
+ * be read.
+ */
+bool mt_row_is_held(struct mt_object_table *t, struct mt_kept *kept, struct mt_object_row *row);
 /*
  * owns.c: true if the last good version has something that a source owns, and was of a directory
  * that the Node names no more, with namespaces that the object's source lacks. So it is not the

@@ -189,7 +189,7 @@ static bool is_gateway_of_others(const struct claim *c, const char *name)
 	return strcmp(name, "mesh") != 0 && !is_at_home(c);
 }
 
-/* What the author of routes may write instead. */
+/* The remedy for the author of routes. */
 static const char *remedy_of(const struct claim *c, bool gateways, bool mesh)
 {
 	if (!is_at_home(c))
@@ -367,8 +367,8 @@ static bool lists(const char *names, const char *ns, size_t len)
 }
 
 /*
- * True if the source of the object has all namespaces that the last good version was stored with. So
- * that may be a version of the object, although the Node names its directory no more.
+ * True if the source of the object has all namespaces that the last good version was stored with.
+ * So that may be a version of the object, although the Node names its directory no more.
  */
 static bool has_namespaces_of(const struct mt_object *o, const struct mt_kept_one *one)
 {
@@ -424,7 +424,7 @@ static bool is_of_others(
 /* The last good version with the identity of an object. */
 struct last {
 	const struct mt_object *good; /* NULL: none */
-	uint32_t source;	      /* that its file is in; MT_OWNED_NO_SOURCE: none of the Node */
+	uint32_t source;	      /* of its file; MT_OWNED_NO_SOURCE: none of the Node */
 	bool fits; /* its source has no namespaces, or none that the object's source lacks */
 };
 
@@ -457,6 +457,49 @@ bool mt_good_is_unnamed(struct mt_object_table *t, const struct mt_source_readin
 	return good && is_of_others(t, good, MT_OWNED_NO_SOURCE);
 }
 
+/*
+ * True if the last good version is of another source, which may have more than `self`, and its file
+ * cannot be read: then the file may still have the object.
+ */
+static bool is_held(struct mt_object_table *t, const struct mt_source_reading *r,
+	struct mt_kept *kept, const struct mt_object *o, uint32_t self)
+{
+	struct mt_kept_one *one =
+		r->n_partial || r->n_unread ? mt_strmap_get(&kept->all, mt_object_key(o)) : NULL;
+	const struct mt_node_source *s;
+	const struct mt_object *good;
+	uint32_t was;
+
+	if (!one || !one->file)
+		return false;
+	s = source_of(t, one->file, &was);
+	if (was == self)
+		return false;
+	good = mt_kept_absent_good(one, r);
+	return good && mt_source_holder(r, one->file, good) && is_of_others(t, good, self) &&
+	       !(s && s->n_namespaces && is_of_others(t, good, was));
+}
+
+bool mt_row_is_held(struct mt_object_table *t, struct mt_kept *kept, struct mt_object_row *row)
+{
+	const struct mt_object *o = row->o;
+	const struct mt_kept_one *one = mt_strmap_get(&kept->all, mt_object_key(o));
+	const struct mt_meta about = {
+		.origin = o->origin, .serial = o->serial, .ns = mt_object_owner(o)};
+
+	if (!row->apart || !one)
+		return false;
+	row->status = MT_OBJECT_REFUSED;
+	row->why = mt_region_printf(&t->region,
+		"%.200s has this object, too, with an address or a host that the Node gives to a "
+		"source, and cannot be read",
+		one->file);
+	if (row->why)
+		mt_diag_object(&t->owns, MT_DIAG_ERROR, &about, o->origin.line, "metadata.name",
+			"write another one, or repair that file", "%s", row->why);
+	return true;
+}
+
 enum mt_owning mt_object_owning(struct mt_object_table *t, const struct mt_source_reading *r,
 	struct mt_kept *kept, const struct mt_object *o, bool *foreign)
 {
@@ -468,8 +511,12 @@ enum mt_owning mt_object_owning(struct mt_object_table *t, const struct mt_sourc
 	if (!t->owned || o->is_node || o->status == MT_OBJECT_IGNORED)
 		return MT_OWNING_NONE;
 	(void)source_of(t, o->origin.file, &self);
-	if (!refused && !(limited && is_of_others(t, o, self)))
+	if (!refused && !(limited && is_of_others(t, o, self))) {
+		*foreign = limited && is_held(t, r, kept, o, self);
+		if (*foreign)
+			return MT_OWNING_OTHERS;
 		return is_of_others(t, o, MT_OWNED_NO_SOURCE) ? MT_OWNING_SOME : MT_OWNING_NONE;
+	}
 	last = last_good(t, r, kept, o);
 	if (last.good && limited && is_of_others(t, last.good, self)) {
 		*foreign = last.source != self;

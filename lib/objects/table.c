@@ -209,7 +209,8 @@ static void choose(
 				    : good_of(t, row, kept);
 		if (mt_good_is_disowned(t, r, row, &ignored))
 			row->good = NULL;
-		if (row->o->status != MT_OBJECT_REFUSED && !mt_row_is_disowned(t, row)) {
+		if (row->o->status != MT_OBJECT_REFUSED && !mt_row_is_disowned(t, row) &&
+			!mt_row_is_held(t, kept, row)) {
 			row->used = row->o;
 		} else if (row->good && !row->o->is_node) {
 			mt_row_fall_back(t, row);
