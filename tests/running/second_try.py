@@ -10,8 +10,8 @@ from . import verdict
 from .catalog import THREADED
 
 # Deliberate bugs, fixed seeds, packet scripts and instruction counts have the same result on each machine. So have documents, except
-# of the two tests that start a daemon and wait for it, and the kernel's connection tracking, whose time-outs that test sets to an hour.
-ONE_TRY = re.compile(r"(lint|sim|asan/sim|mutants|fuzz|bench|conntrack)/|documents/(?!(memory|recipes)$)|differential/broken$")
+# of the tests that start a daemon and wait for it, and the kernel's connection tracking, whose time-outs that test sets to an hour.
+ONE_TRY = re.compile(r"(lint|sim|asan/sim|mutants|fuzz|bench|conntrack)/|documents/(?!(memory|recipes|sizing)$)|differential/broken$")
 UNITS = re.compile(r"(?:(?:asan/)?unit/|tsan/)(\w+)")
 # Unit tests that may run again: of libraries with threads, and against peers in real time. A data race is a fault.
 UNITS_IN_TIME = {*THREADED, "blast_loopback", "callout", "extauthz", "grpc", "rls"}

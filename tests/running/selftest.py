@@ -310,7 +310,7 @@ class SecondTry(unittest.TestCase):
                      "documents/check", "documents/real/orders", "conntrack/seeds"):
             self.assertEqual(self.result("exit 1", name=name, takes=A_CORE)[1], 1, name)
         for name in ("unit/worker", "unit/proxy", "asan/unit/callout", "tsan/export", "tsan/proxy/threads", "interop/a/b", "attack/a",
-                     "asan/smoke/a", "documents/memory", "documents/recipes", "differential/seeds"):
+                     "asan/smoke/a", "documents/memory", "documents/recipes", "documents/sizing", "differential/seeds"):
             self.assertEqual(self.result("exit 1", name=name, takes=A_CORE)[1], 2, name)
         self.assertEqual(self.result("echo WARNING: ThreadSanitizer: data race; exit 66", name="tsan/export", takes=A_CORE)[1], 1)
         self.assertEqual(self.result("exit 0", must_fail=True)[1], 1)
