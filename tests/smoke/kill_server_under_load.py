@@ -3,6 +3,7 @@
 """kill -9 of a server under load: calls in flight get a native error at once, all later ones succeed elsewhere."""
 
 import json
+import re
 import time
 
 import jsonschema
@@ -64,8 +65,12 @@ def one_cause(daemon):
     for name in ("upstream_ejected (1)", "proxy_reply_conn_lost ("):
         check(name in rows[0]["also_counted"], f"{name} is not in {rows[0]['also_counted']}")
     cause = rows[0]["name"]
-    rows = [row["about"] for row in daemon.show("health")["health"] if row["check"] == "errors" and row["remedy"].startswith("look at the server")]
-    equal(rows, [cause], "rows of a server in `show health`")
+    rows = [row for row in daemon.show("health")["health"] if row["check"] == "errors" and row["remedy"].startswith("look at the server")]
+    equal([row["about"] for row in rows], [cause], "rows of a server in `show health`")
+    check("proxy_reply_conn_lost (" in rows[0]["also_counted"], f"`show health` names {rows[0]['also_counted']}")
+    # The row of `meltemi doctor` has the same line below it.
+    doctor = daemon.shell("doctor", fail=False)
+    check(re.search(rf"^fault +errors +{cause}: .*\n +also counted as: .*proxy_reply_conn_lost \(", doctor, re.M), f"`doctor` prints:\n{doctor}")
 
 
 def left_while_ejected(lab, daemon, server, others):
