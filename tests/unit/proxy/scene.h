@@ -62,10 +62,10 @@ void scene_starve(void);
 void scene_relieve(void);
 
 extern const struct mt_test calls_tests[], endings_tests[], long_tests[], ends_tests[],
-	life_tests[], snapshot_move_tests[], admit_tests[], bounds_tests[], on_demand_tests[],
-	record_tests[], stray_tests[], waits_tests[], reading_tests[], evict_tests[], retry_tests[],
-	rejoin_tests[], window_tests[], queue_tests[], wide_tests[], silence_tests[],
-	oneway_tests[], filters_tests[], chain_tests[], chain_selection_tests[],
+	life_tests[], snapshot_move_tests[], admit_tests[], portion_tests[], bounds_tests[],
+	on_demand_tests[], record_tests[], stray_tests[], waits_tests[], reading_tests[],
+	evict_tests[], retry_tests[], rejoin_tests[], window_tests[], queue_tests[], wide_tests[],
+	silence_tests[], oneway_tests[], filters_tests[], chain_tests[], chain_selection_tests[],
 	chain_selection_ends_tests[], image_tests[], unacked_tests[], authorize_tests[],
 	denied_tests[], secure_tests[], drain_tests[], mirror_tests[], match_tests[],
 	match_wire_tests[], tokens_tests[], ext_authz_tests[], dubbo_tests[], cut_tests[],

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Portions of services' calls by workload: found again, taken over when unused, never mixed up. */
+#include "mt_portion.h"
+#include "scene.h"
+
+#include <stdlib.h>
+
+#define NOW (5 * MT_PORTION_STALE)
+
+static struct mt_portion *table_new(void)
+{
+	struct mt_portion *t = calloc(MT_PORTIONS + 1, sizeof(*t));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	return t;
+}
+
+/* A call of the service at the workload. */
+static struct mt_portion *call(
+	struct mt_portion *table, uint64_t service, uint64_t workload, uint64_t now)
+{
+	struct mt_portion *p = mt_portion_of(table, service, workload, now);
+
+	p->stats.requests++;
+	return p;
+}
+
+static uint64_t calls(const struct mt_portion *p, uint64_t service, uint64_t workload)
+{
+	struct mt_portion got;
+
+	if (!mt_portion_read(p, mt_portion_key(service, workload), &got))
+		return 0;
+	CU_ASSERT_EQUAL(got.service, service);
+	CU_ASSERT_EQUAL(got.workload, workload);
+	return got.stats.requests;
+}
+
+#define A  0x100
+#define B  0x200
+#define V1 (2ull << 32)
+#define V2 (3ull << 32)
+
+static void found_again(void)
+{
+	struct mt_portion *t = table_new(), *a = call(t, A, V1, NOW), *b = call(t, A, V2, NOW),
+			  *c = call(t, B, V1, NOW), *none = call(t, A, 0, NOW);
+
+	CU_ASSERT(a != b && a != c && b != c && none != a && none != b && none != c);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT_PTR_EQUAL(call(t, A, V1, NOW), a);
+	CU_ASSERT_EQUAL(calls(a, A, V1), 4);
+	CU_ASSERT_EQUAL(calls(b, A, V2), 1);
+	CU_ASSERT_EQUAL(calls(a, A, V2), 0);
+	CU_ASSERT_EQUAL(t[MT_PORTIONS].stats.requests, 0);
+	free(t);
+}
+
+/* The service and workload whose hashes cancel each other have a portion, too. */
+static void key_of_zero(void)
+{
+	struct mt_portion *t = table_new(), *p = call(t, 7, 7ull << 32, NOW);
+
+	CU_ASSERT_EQUAL(mt_portion_key(7, 7ull << 32), 1);
+	CU_ASSERT_PTR_EQUAL(call(t, 7, 7ull << 32, NOW), p);
+	CU_ASSERT_EQUAL(calls(p, 7, 7ull << 32), 2);
+	free(t);
+}
+
+/* Fills all places of the first service; returns the one of service `i` of them. */
+static struct mt_portion *fill(struct mt_portion *t, uint64_t used, uint32_t i)
+{
+	struct mt_portion *p = NULL;
+
+	for (uint32_t k = 0; k < MT_PORTION_WAYS; k++) {
+		struct mt_portion *at = call(t, 8 + k * (uint64_t)MT_PORTIONS, 0, used + k);
+
+		CU_ASSERT_TRUE(at >= &t[8] && at < &t[8 + MT_PORTION_WAYS]);
+		p = k == i ? at : p;
+	}
+	return p;
+}
+
+#define LATE (1000 * (uint64_t)MT_PORTIONS)
+
+/* Keys with the same first place get others; one too many counts as one of all others. */
+static void too_many(void)
+{
+	struct mt_portion *t = table_new();
+
+	fill(t, NOW, 0);
+	CU_ASSERT_PTR_EQUAL(call(t, 8 + LATE, 0, NOW + MT_SEC), &t[MT_PORTIONS]);
+	for (uint32_t k = 0; k < MT_PORTION_WAYS; k++)
+		CU_ASSERT_EQUAL(calls(mt_portion_of(t, 8 + k * (uint64_t)MT_PORTIONS, 0, NOW),
+					8 + k * (uint64_t)MT_PORTIONS, 0),
+			1);
+	CU_ASSERT_EQUAL(t[MT_PORTIONS].stats.requests, 1);
+	CU_ASSERT_EQUAL(t[MT_PORTIONS].key, 0);
+	free(t);
+}
+
+/* The one without calls for longest gives way, and its calls are not those of the new one. */
+static void taken_over(void)
+{
+	struct mt_portion *t = table_new(), *old = fill(t, NOW, 0);
+
+	old->hist.latency[3] = 5;
+	CU_ASSERT_PTR_EQUAL(call(t, 8 + LATE, 9, NOW + MT_PORTION_STALE - 1), &t[MT_PORTIONS]);
+	CU_ASSERT_PTR_EQUAL(call(t, 8 + LATE, 0, NOW + MT_PORTION_STALE), old);
+	CU_ASSERT_EQUAL(calls(old, 8, 0), 0);
+	CU_ASSERT_EQUAL(calls(old, 8 + LATE, 0), 1);
+	CU_ASSERT_EQUAL(old->hist.latency[3], 0);
+	CU_ASSERT_EQUAL(old->stats.requests, 1);
+	free(t);
+}
+
+const struct mt_test portion_tests[] = {{"found again", found_again}, {"key of zero", key_of_zero},
+	{"too many", too_many}, {"taken over", taken_over}, {0}};
