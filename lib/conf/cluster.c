@@ -23,6 +23,7 @@ static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64
 	free(sc->c.guards);
 	free(sc->c.zones);
 	free(sc->peer);
+	free(sc->workloads);
 	mt_heap_free(&c->clusters, sc, sc->size);
 }
 
@@ -274,6 +275,7 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 		if (tls)
 			c->eps[at].tls = c->eps[at].meshed = true;
 		guard(b, c, at, authz);
+		mt_workloads_also(sc->workloads, at, ep);
 		mt_upstream_ep_put(b->conf->upstreams, state, b->now);
 		return 0;
 	}
@@ -287,6 +289,7 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 		.state = state};
 	c->drains |= ep->drain != MT_EP_DRAIN_NONE;
 	guard(b, c, at, authz);
+	mt_workloads_set(sc->workloads, at, ep);
 	return 1;
 }
 
@@ -379,8 +382,9 @@ static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
 		return -ENOMEM;
 	sc->c.not_bare = e->not_bare;
 	sc->c.peer = sc->peer = mt_peer_copy(e->peer);
-	if (e->peer && !sc->peer)
+	if ((e->peer && !sc->peer) || !mt_workloads_new(e, plan.n, &sc->workloads))
 		return -ENOMEM;
+	sc->c.workloads = sc->workloads;
 	rc = fill(b, sc, said, &plan, firsts);
 	drain_unreached(b, &sc->c);
 	if (rc == 0 && sc->c.levels)

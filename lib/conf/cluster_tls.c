@@ -323,12 +323,14 @@ void mt_unlent_free(struct mt_cluster *u)
 	free(u->levels);
 	free(u->eps);
 	free(u->guards);
+	free((struct mt_workloads *)u->workloads);
 	free(u);
 }
 
 struct mt_cluster *mt_unlent_new(const struct mt_cluster *c)
 {
 	struct mt_cluster *u = malloc(sizeof(*u));
+	struct mt_workloads *workloads;
 
 	if (!u)
 		return NULL;
@@ -340,7 +342,9 @@ struct mt_cluster *mt_unlent_new(const struct mt_cluster *c)
 	u->eps = malloc(sizeof(*u->eps) * (c->n_eps + 1));
 	u->levels = c->levels ? calloc(c->n_levels + 1, sizeof(*u->levels)) : NULL;
 	u->guards = c->guards ? calloc(c->n_eps + 1, sizeof(*u->guards)) : NULL;
-	if (!u->eps || (c->levels && !u->levels) || (c->guards && !u->guards)) {
+	u->workloads = mt_workloads_unlent(c, &workloads) ? workloads : NULL;
+	if (!u->eps || (c->levels && !u->levels) || (c->guards && !u->guards) ||
+		(c->workloads && !u->workloads)) {
 		mt_unlent_free(u);
 		return NULL;
 	}

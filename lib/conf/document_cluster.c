@@ -269,7 +269,7 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 			how == PASSED || (how == AUTOMATIC && mt_b_asks_for_mtls(b, h, w, to.port));
 		out->cluster.tls_by_endpoint |= how == AUTOMATIC && eps[at].tls;
 		rc = add_endpoint(b, &out->endpoints, &eps[at], one, &last);
-		rc = rc ? rc : mt_b_note_peer(b, &out->endpoints, h, w);
+		rc = rc ? rc : mt_b_note_peer(b, &out->endpoints, h, w, &eps[at]);
 		if (rc == 0)
 			rc = guard(b, &out->guards, &to, at, h->n_workloads);
 	}
@@ -317,6 +317,8 @@ static uint64_t hash_endpoints(const struct mt_res_endpoints *e, uint64_t h)
 	}
 	for (int i = 0; e->peer && i < MT_PEER_LABELS; i++)
 		h = mt_hash_text(e->peer->label[i], h);
+	for (uint8_t i = 0; i < e->n_peers; i++)
+		h = mt_hash_u64(e->peers[i].id, h);
 	return mt_hash_u64((uint64_t)e->n_localities << 1 | e->not_bare, h);
 }
 

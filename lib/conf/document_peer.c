@@ -51,17 +51,21 @@ static bool is_empty(const struct mt_peer *p)
 }
 
 int mt_b_note_peer(struct mt_build *b, struct mt_res_endpoints *e, const struct mt_host *h,
-	const struct mt_workload *w)
+	const struct mt_workload *w, struct mt_res_endpoint *ep)
 {
 	struct mt_peer one;
 
 	e->not_bare |= mt_instance_class(h, w) != MT_INSTANCE_BARE;
-	if (e->peer && is_empty(e->peer))
+	if (e->peer && is_empty(e->peer) && e->many_peers)
 		return 0;
 	one = peer_of(b, h, w);
+	if (!e->many_peers)
+		ep->peer = mt_res_peer_find(e, &one);
+	if (!ep->peer)
+		ep->peer = mt_res_peer_add(&b->tmp, e, &one);
 	if (e->peer) {
 		mt_peer_share(e->peer, &one);
-		return 0;
+		return b->tmp.failed ? -ENOMEM : 0;
 	}
 	e->peer = mt_region_alloc(&b->tmp, sizeof(*e->peer));
 	if (!e->peer)

@@ -29,10 +29,11 @@ struct mt_shared_cluster {
 	uint32_t n_tls;	    /* endpoints that ask for TLS and get none: they are not used */
 	uint32_t n_refused; /* endpoints that nobody could reach */
 	uint32_t n_zones;
-	uint32_t size;	      /* of this, with its texts */
-	char *origin;	      /* "xds:NAME", behind the name; NULL: documents */
-	struct mt_peer *peer; /* c.peer */
-	char *zone_texts;     /* where the next one goes, behind c.zones */
+	uint32_t size;			/* of this, with its texts */
+	char *origin;			/* "xds:NAME", after the name; NULL: documents */
+	struct mt_peer *peer;		/* c.peer */
+	struct mt_workloads *workloads; /* c.workloads */
+	char *zone_texts;		/* where the next one goes, after c.zones */
 	char name[];
 };
 
@@ -113,11 +114,22 @@ struct mt_cluster *mt_unlent_new(const struct mt_cluster *c);
 void mt_unlent_free(struct mt_cluster *u);
 
 /*
- * document_peer.c: leaves in e->peer the labels that the workload shares with those before. 0 or
- * -ENOMEM.
+ * document_peer.c: leaves in e->peer the labels that the workload of `ep` shares with those before,
+ * and notes which of e->peers it is. 0 or -ENOMEM.
  */
 int mt_b_note_peer(struct mt_build *b, struct mt_res_endpoints *e, const struct mt_host *h,
-	const struct mt_workload *w);
+	const struct mt_workload *w, struct mt_res_endpoint *ep);
+
+/* ---- workloads of endpoints, for metrics (workloads.c) --------------------------------------- */
+
+/* `room`: number of endpoints. False: no memory. Without known workloads *to becomes NULL. */
+bool mt_workloads_new(const struct mt_res_endpoints *e, uint32_t room, struct mt_workloads **to);
+/* Notes the workload of the endpoint at `at`. */
+void mt_workloads_set(struct mt_workloads *w, uint32_t at, const struct mt_res_endpoint *ep);
+/* For another workload that has the same address: that of its calls is not known. */
+void mt_workloads_also(struct mt_workloads *w, uint32_t at, const struct mt_res_endpoint *ep);
+/* For the endpoints of `of` without TLS; it ends before `of`. False: no memory. */
+bool mt_workloads_unlent(const struct mt_cluster *of, struct mt_workloads **to);
 
 /* ---- endpoints that are used, and how much (endpoint_plan.c) -------------------------------------- */
 

@@ -12,6 +12,8 @@
 #include "mt_model_service.h"
 #include "mt_peer.h"
 
+struct mt_region;
+
 enum mt_res_discovery {
 	MT_RES_STATIC, /* the cluster contains its endpoints */
 	MT_RES_EDS,    /* the endpoints are in the model's res_endpoints, by name */
@@ -38,8 +40,17 @@ struct mt_res_endpoint {
 	uint8_t health : 4; /* enum mt_res_health */
 	/* enum mt_ep_drain, set by a document; a drained endpoint stays, with a share of 0 */
 	uint8_t drain : 4;
-	bool tls; /* in a cluster with tls_by_endpoint: this endpoint needs TLS */
+	uint8_t tls : 1;  /* in a cluster with tls_by_endpoint: this endpoint needs TLS */
+	uint8_t peer : 7; /* its place in mt_res_endpoints.peers + 1; 0: unknown */
 };
+
+/* A workload of endpoints, for metrics. */
+struct mt_res_peer {
+	uint64_t id; /* mt_peer_id(), not 0 */
+	struct mt_peer p;
+};
+/* A cluster with more workloads is shown with the labels that they share. */
+#define MT_RES_PEERS 32
 
 struct mt_res_locality {
 	const char *region, *zone, *subzone; /* NULL: not set */
@@ -61,8 +72,19 @@ struct mt_res_endpoints {
 	/* the workloads' namespace, by Istio's metadata; NULL: not set, or several */
 	const char *ns;
 	struct mt_peer *peer; /* labels that all endpoints share; NULL: none is known */
-	bool not_bare;	      /* some endpoint has a sidecar, or is outside of the mesh */
+	struct mt_res_peer *peers;
+	uint8_t n_peers;
+	bool many_peers; /* there are more workloads than MT_RES_PEERS */
+	bool not_bare;	 /* some endpoint has a sidecar, or is outside of the mesh */
 };
+
+/* The workload's place in e->peers + 1; 0: it is not there. */
+uint8_t mt_res_peer_find(const struct mt_res_endpoints *e, const struct mt_peer *p);
+/*
+ * Adds a workload that is not there, unless nothing is known about it or it is one too many. Its
+ * texts must live as long as `r`. Returns its place + 1, or 0; sets r->failed if memory is short.
+ */
+uint8_t mt_res_peer_add(struct mt_region *r, struct mt_res_endpoints *e, const struct mt_peer *p);
 
 /* One name of a DNS cluster; each of its addresses becomes an endpoint of the locality. */
 struct mt_res_dns_name {
@@ -71,7 +93,8 @@ struct mt_res_dns_name {
 	uint32_t weight;
 	uint16_t port;
 	uint8_t health;
-	bool tls;
+	uint8_t tls : 1;
+	uint8_t peer : 7;
 };
 
 enum mt_res_family { MT_RES_AUTO, MT_RES_V4, MT_RES_V6, MT_RES_V4_FIRST, MT_RES_BOTH };

@@ -27,6 +27,14 @@ struct mt_peer {
  */
 struct mt_peer mt_peer_of(const char *name, const char *ns, const struct mt_labels *labels);
 
+/* A label as metrics show it, also if it is unknown. */
+const char *mt_peer_shown(const struct mt_peer *p, enum mt_peer_label label);
+/*
+ * A keyed hash of the labels as metrics show them: workloads with the same id look the same there.
+ * 0: nothing is known.
+ */
+uint64_t mt_peer_id(const struct mt_peer *p);
+
 /* Removes the labels that `one` has not. */
 void mt_peer_share(struct mt_peer *all, const struct mt_peer *one);
 

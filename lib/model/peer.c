@@ -2,8 +2,11 @@
 #include "mt_peer.h"
 
 #include "mt_model.h"
+#include "mt_secret_hash.h"
 
 #include <string.h>
+
+#define UNKNOWN "unknown"
 
 /* The first of the labels that is there, and not empty; otherwise `none`. */
 static const char *first_of(
@@ -33,6 +36,34 @@ struct mt_peer mt_peer_of(const char *name, const char *ns, const struct mt_labe
 	p.label[MT_PEER_SERVICE] = first_of(labels, service, name);
 	p.label[MT_PEER_REVISION] = first_of(labels, revision, "latest");
 	return p;
+}
+
+/* If nothing is known about the workload, its revision is "latest", as Istio's proxies have it. */
+const char *mt_peer_shown(const struct mt_peer *p, enum mt_peer_label label)
+{
+	if (p->label[label])
+		return p->label[label];
+	if (label != MT_PEER_REVISION)
+		return UNKNOWN;
+	for (int i = 0; i < MT_PEER_LABELS; i++)
+		if (p->label[i])
+			return UNKNOWN;
+	return "latest";
+}
+
+uint64_t mt_peer_id(const struct mt_peer *p)
+{
+	static const struct mt_peer unknown;
+	uint64_t h = 1;
+	bool known = false;
+
+	for (int i = 0; i < MT_PEER_LABELS; i++) {
+		const char *shown = mt_peer_shown(p, i);
+
+		known |= strcmp(shown, mt_peer_shown(&unknown, i)) != 0;
+		h = mt_secret_hash(shown, strlen(shown) + 1, h);
+	}
+	return known ? h | 1 : 0;
 }
 
 void mt_peer_share(struct mt_peer *all, const struct mt_peer *one)

@@ -116,6 +116,15 @@ struct mt_tls_context;
 
 #define MT_CLUSTER_ZONES 255
 
+/* Workloads of a cluster's endpoints, for metrics. */
+struct mt_workloads {
+	uint32_t n;
+	bool shared; /* there are too many: one stands for all, with the labels that they share */
+	const struct mt_peer *peers; /* n, the first one unknown */
+	const uint64_t *ids;	     /* mt_peer_id() of each */
+	uint8_t *of;		     /* by endpoint: its place in both */
+};
+
 /* "192.0.2.1:20880"; returns buf. */
 static inline char *mt_endpoint_name(const struct mt_endpoint *e, char buf[MT_ADDR_STRLEN])
 {
@@ -198,6 +207,7 @@ struct mt_cluster {
 	const char **zones; /* of its endpoints; see mt_endpoint.zone */
 	/* For metrics: labels that all its endpoints' workloads share; NULL: none is known. */
 	const struct mt_peer *peer;
+	const struct mt_workloads *workloads; /* NULL: none is known */
 	/* Some endpoint has a sidecar, which reports metrics, or is outside of the mesh. */
 	bool not_bare;
 	struct mt_warmup *warmup; /* NULL: none; mt_cluster_warm() */
@@ -282,6 +292,12 @@ static inline struct mt_tls_context *mt_cluster_tls(const struct mt_cluster *c, 
 static inline uint16_t mt_endpoint_way(const struct mt_cluster *c, const struct mt_endpoint *e)
 {
 	return mt_unlikely(e->tls) ? c->way : 0;
+}
+
+/* mt_peer_id() of the endpoint's workload; 0: unknown. */
+static inline uint64_t mt_endpoint_workload(const struct mt_cluster *c, const struct mt_endpoint *e)
+{
+	return c->workloads ? c->workloads->ids[c->workloads->of[e - c->eps]] : 0;
 }
 
 /* NULL: unknown. */

@@ -88,7 +88,8 @@ static uint32_t endpoints_of(const struct xds_dns *d, uint32_t at, struct mt_res
 				.weight = name->weight,
 				.port = name->port,
 				.health = name->health,
-				.tls = name->tls};
+				.tls = name->tls,
+				.peer = name->peer};
 		n++;
 	}
 	return n;
@@ -129,13 +130,29 @@ static void fill(
 			l->n_eps += endpoints_of(d, i, l->eps + l->n_eps);
 }
 
-static struct mt_peer *copy_peer(struct mt_region *r, const struct mt_peer *from)
+static struct mt_peer copy_peer(struct mt_region *r, const struct mt_peer *from)
 {
-	struct mt_peer *p = from ? mt_region_alloc(r, sizeof(*p)) : NULL;
+	struct mt_peer p;
 
-	for (int i = 0; p && i < MT_PEER_LABELS; i++)
-		p->label[i] = text_of(r, from->label[i]);
+	for (int i = 0; i < MT_PEER_LABELS; i++)
+		p.label[i] = text_of(r, from->label[i]);
 	return p;
+}
+
+static void copy_peers(
+	struct mt_region *r, struct mt_res_endpoints *e, const struct mt_res_endpoints *from)
+{
+	e->peer = from->peer ? mt_region_alloc(r, sizeof(*e->peer)) : NULL;
+	if (e->peer)
+		*e->peer = copy_peer(r, from->peer);
+	e->peers = mt_region_alloc(r, sizeof(*e->peers) * (from->n_peers + 1));
+	if (!e->peers)
+		return;
+	e->n_peers = from->n_peers;
+	e->many_peers = from->many_peers;
+	for (uint8_t i = 0; i < e->n_peers; i++)
+		e->peers[i] =
+			(struct mt_res_peer){from->peers[i].id, copy_peer(r, &from->peers[i].p)};
 }
 
 static struct mt_res_endpoints *make_endpoints(const struct xds_dns *d, struct mt_region *r)
@@ -150,9 +167,9 @@ static struct mt_res_endpoints *make_endpoints(const struct xds_dns *d, struct m
 					       .name = mt_region_strdup(r, d->r->name),
 					       .serial = ++d->x->serial},
 		.overprovisioning = fixed->overprovisioning,
-		.peer = copy_peer(r, fixed->peer),
 		.not_bare = fixed->not_bare,
 		.n_localities = fixed->n_localities};
+	copy_peers(r, e, fixed);
 	e->meta.origin.file = mt_region_strdup(r, d->x->origin);
 	e->localities = mt_region_alloc(r, sizeof(*e->localities) * (e->n_localities + 1));
 	for (uint32_t i = 0; e->localities && i < e->n_localities; i++) {

@@ -22,7 +22,8 @@ struct filling {
 	uint32_t cap;
 	uint64_t sum;	      /* of weights */
 	bool several;	      /* endpoints have several namespaces, or an unknown one */
-	const char *workload; /* of the last endpoint: Istio's metadata */
+	const char *workload; /* of the last endpoint that has it: Istio's metadata */
+	uint8_t peer;	      /* its mt_res_endpoint.peer */
 	bool unlabelled;      /* some endpoint has none */
 };
 
@@ -121,33 +122,51 @@ static bool is_readable(const char *workload)
 	       mt_is_utf8((struct mt_slice){(const uint8_t *)workload, (uint32_t)len});
 }
 
-/*
- * Records the labels that the endpoint's workload shares with those before. Most endpoints have the
- * same as the one before.
- */
-static bool note_peer(struct mt_xmap *m, struct filling *f, const Xds__Metadata *md)
+/* Notes a workload that is not in out->peers. id: mt_peer_id() of it. */
+static bool add_peer(struct mt_xmap *m, struct filling *f, const char *workload, uint64_t id)
 {
-	const char *workload = f->unlabelled ? NULL : workload_of(md);
-	char copy[WORKLOAD_MAX];
+	bool first = !f->out->peer && !f->unlabelled;
 	struct mt_peer one;
 
-	if (workload && f->workload && strcmp(workload, f->workload) == 0)
+	if (!first && (f->out->many_peers || !id))
 		return true;
-	f->unlabelled |= !is_readable(workload);
-	if (f->unlabelled) {
+	one = peer_of(mt_region_strdup(m->r, workload));
+	if (first)
+		f->out->peer = mt_region_alloc(m->r, sizeof(*f->out->peer));
+	if (m->r->failed)
+		return mt_xm_no_memory(m);
+	if (first)
+		*f->out->peer = one;
+	f->peer = mt_res_peer_add(m->r, f->out, &one);
+	return !m->r->failed || mt_xm_no_memory(m);
+}
+
+/*
+ * Records the labels that the endpoint's workload shares with those before, and which workload it
+ * is. Most endpoints have the same as the one before.
+ */
+static bool note_peer(struct mt_xmap *m, struct filling *f, const Xds__Metadata *md, uint8_t *to)
+{
+	const char *workload = workload_of(md);
+	char copy[WORKLOAD_MAX];
+	struct mt_peer one;
+	bool ok = true;
+
+	if (!is_readable(workload)) {
+		f->unlabelled = true;
 		f->out->peer = NULL;
 		return true;
 	}
-	f->workload = workload;
-	if (f->out->peer) {
+	if (!f->workload || strcmp(workload, f->workload) != 0) {
+		f->workload = workload;
 		one = peer_of(strcpy(copy, workload));
-		mt_peer_share(f->out->peer, &one);
-		return true;
+		if (f->out->peer)
+			mt_peer_share(f->out->peer, &one);
+		f->peer = mt_res_peer_find(f->out, &one);
+		ok = f->peer || add_peer(m, f, workload, mt_peer_id(&one));
 	}
-	f->out->peer = mt_region_alloc(m->r, sizeof(*f->out->peer));
-	if (f->out->peer)
-		*f->out->peer = peer_of(mt_region_strdup(m->r, workload));
-	return !m->r->failed || mt_xm_no_memory(m);
+	*to = f->peer;
+	return ok;
 }
 
 /*
@@ -265,6 +284,7 @@ static bool add_endpoint(struct mt_xmap *m, struct filling *f, const Xds__LbEndp
 	struct mt_res_endpoint ep = {.weight = 1};
 	uint32_t names = f->dns ? f->dns->n_names : 0;
 	bool keep = true;
+	uint8_t peer = 0;
 
 	if (e->load_balancing_weight)
 		ep.weight = e->load_balancing_weight->value;
@@ -284,12 +304,17 @@ static bool add_endpoint(struct mt_xmap *m, struct filling *f, const Xds__LbEndp
 	if (f->sum > UINT32_MAX)
 		return mt_xm_bad(
 			m, "lb_endpoints", "the weights add up to more than %u", UINT32_MAX);
-	if (keep)
-		f->l->eps[f->l->n_eps++] = ep;
-	else if (!f->dns || f->dns->n_names == names)
+	if (!keep && (!f->dns || f->dns->n_names == names))
 		return true;
 	f->out->not_bare |= ep.tls;
-	return note_peer(m, f, e->metadata);
+	if (!note_peer(m, f, e->metadata, &peer))
+		return false;
+	ep.peer = peer;
+	if (keep)
+		f->l->eps[f->l->n_eps++] = ep;
+	else
+		f->dns->names[names].peer = peer;
+	return true;
 }
 
 /* Copies a text of a locality; "" leaves *out unchanged. */
@@ -371,7 +396,9 @@ static size_t room_of_peer(const Xds__LocalityLbEndpoints *l)
 {
 	const char *workload = l->n_lb_endpoints ? workload_of(l->lb_endpoints[0]->metadata) : NULL;
 
-	return workload ? rounded(strlen(workload) + 1) + rounded(sizeof(struct mt_peer)) : 0;
+	return workload ? rounded(strlen(workload) + 1) + rounded(sizeof(struct mt_peer)) +
+				  rounded(sizeof(struct mt_res_peer))
+			: 0;
 }
 
 /*

@@ -2,6 +2,7 @@
 /* Labels of the destination of Istio's metrics, from documents. */
 #include "conf_test.h"
 
+#include "mt_model_resource.h"
 #include "mt_peer.h"
 
 #include <string.h>
@@ -89,6 +90,9 @@ static void changed(void)
 		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 		c = cluster(b.s, "outbound|80||a.x");
 		CU_ASSERT_STRING_EQUAL(c->peer->label[MT_PEER_VERSION], i < 2 ? "v1" : "v2");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c->workloads);
+		CU_ASSERT_STRING_EQUAL(
+			c->workloads->peers[1].label[MT_PEER_VERSION], i < 2 ? "v1" : "v2");
 		CU_ASSERT_EQUAL_FATAL(mt_conf_publish(conf, b.s, NOW, NULL, &err), 0);
 		mt_diags_fini(&b.diags);
 		mt_model_free(b.m);
@@ -96,4 +100,78 @@ static void changed(void)
 	mt_conf_destroy(conf);
 }
 
-const struct mt_test peers_tests[] = {{"documents", documents}, {"changed", changed}, {0}};
+/* ---- workloads by endpoint ------------------------------------------------------------------- */
+
+/* "NAME/VERSION" of each endpoint's workload, "-" for what is not known. */
+static const struct {
+	const char *text, *workloads;
+} by_endpoint[] = {
+	{SELECTING ENTRY("w1", "192.0.2.1", "version: v1") ENTRY("w2", "192.0.2.2", "version: v2"),
+		"w1/v1 w2/v2"},
+	{INLINE("MESH_INTERNAL", "{address: 192.0.2.1, labels: {version: v1}}, {address: "
+				 "192.0.2.2, labels: {version: v2}}, {address: 192.0.2.3, labels: "
+				 "{version: v1}}"),
+		"a/v1 a/v2 a/v1"},
+	/* Two workloads with an address: calls do not show which of them it is for. */
+	{SELECTING ENTRY("w1", "192.0.2.1", "version: v1") ENTRY("w2", "192.0.2.1", "version: v2")
+			ENTRY("w3", "192.0.2.3", "version: v3"),
+		"-/- w3/v3"},
+};
+
+static void put_workloads(char *to, size_t size, const struct mt_cluster *c)
+{
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		const struct mt_peer *p = &c->workloads->peers[c->workloads->of[i]];
+		const char *name = p->label[MT_PEER_WORKLOAD], *version = p->label[MT_PEER_VERSION];
+
+		CU_ASSERT_EQUAL(mt_endpoint_workload(c, &c->eps[i]), mt_peer_id(p));
+		at += (size_t)snprintf(to + at, size - at, "%s%s/%s", i ? " " : "",
+			name ? name : "-", version ? version : "-");
+	}
+}
+
+static void of_endpoints(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(by_endpoint); i++) {
+		struct built b = build_text(NULL, by_endpoint[i].text);
+		const struct mt_cluster *c;
+		char text[256] = "";
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		c = cluster(b.s, "outbound|80||a.x");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c->workloads);
+		put_workloads(text, sizeof(text), c);
+		CU_ASSERT_STRING_EQUAL(text, by_endpoint[i].workloads);
+		unbuild(&b);
+	}
+}
+
+/* A service of too many workloads is one, with the labels that they share. */
+static void too_many(void)
+{
+	static char text[16384];
+	const struct mt_cluster *c;
+	struct built b;
+	int at = snprintf(text, sizeof(text), "%s", SELECTING);
+
+	for (uint32_t i = 0; i <= MT_RES_PEERS; i++)
+		at += snprintf(text + at, sizeof(text) - (size_t)at,
+			ENTRY("w%u", "192.0.2.%u", "version: v1"), i, i + 1);
+	b = build_text(NULL, text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	c = cluster(b.s, "outbound|80||a.x");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c->workloads);
+	CU_ASSERT_EQUAL(c->workloads->n, 2);
+	CU_ASSERT_PTR_NULL(c->workloads->peers[1].label[MT_PEER_WORKLOAD]);
+	CU_ASSERT_STRING_EQUAL(c->workloads->peers[1].label[MT_PEER_VERSION], "v1");
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		CU_ASSERT_EQUAL(
+			mt_endpoint_workload(c, &c->eps[i]), mt_peer_id(&c->workloads->peers[1]));
+	unbuild(&b);
+}
+
+const struct mt_test peers_tests[] = {{"documents", documents}, {"changed", changed},
+	{"workloads of endpoints", of_endpoints}, {"too many workloads", too_many}, {0}};

@@ -133,6 +133,7 @@ static void workloads(void)
 	struct mesh m;
 	bool answered;
 	struct mt_model *part;
+	const struct mt_res_endpoints *e;
 	const struct mt_peer *p;
 
 	begin(&m);
@@ -146,11 +147,22 @@ static void workloads(void)
 	(void)mesh_wait(&m, WHILE);
 	part = xds_dns_part(xds_find(m.x, MT_XDS_CDS, "d"), &answered);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(part);
-	p = ((const struct mt_res_endpoints *)part->res_endpoints.v[0])->peer;
+	e = part->res_endpoints.v[0];
+	p = e->peer;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
 	CU_ASSERT_STRING_EQUAL(p->label[MT_PEER_WORKLOAD], "w");
 	CU_ASSERT_STRING_EQUAL(p->label[MT_PEER_NAMESPACE], "shop");
 	CU_ASSERT_PTR_NULL(p->label[MT_PEER_REVISION]);
+	CU_ASSERT_EQUAL_FATAL(e->n_peers, 2);
+	CU_ASSERT_EQUAL_FATAL(e->localities[0].n_eps, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct mt_res_endpoint *ep = &e->localities[0].eps[i];
+		bool named = ep->addr.b[15] == 1; /* 192.0.2.1: the address of the name */
+
+		CU_ASSERT_FATAL(ep->peer > 0);
+		CU_ASSERT_STRING_EQUAL(
+			e->peers[ep->peer - 1].p.label[MT_PEER_REVISION], named ? "v1" : "v2");
+	}
 	mesh_finish(&m);
 }
 
