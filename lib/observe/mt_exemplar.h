@@ -10,6 +10,7 @@
 
 struct mt_exemplar {
 	uint64_t service;  /* mt_service.id */
+	uint64_t workload; /* mt_record.workload */
 	uint64_t us, wall; /* wall: end of the call, ns */
 	struct mt_ref exchange;
 	struct mt_span span; /* len 0: the client named no trace */

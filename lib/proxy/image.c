@@ -362,6 +362,27 @@ static uint32_t used_of(const uint8_t *array, size_t size, size_t n)
 	return (uint32_t)(len / size);
 }
 
+/* Only those that are used, with their places; that of all others is the last. */
+static void portions(struct mt_image *im, struct mt_proxy *p)
+{
+	uint32_t n = 0, at = 0;
+
+	for (uint32_t i = 0; !im->loading && i < MT_PORTIONS; i++)
+		n += p->portions[i].key != 0;
+	n = count_of(im, n, MT_PORTIONS);
+	for (uint32_t i = 0; i < n; i++, at++) {
+		while (!im->loading && !p->portions[at].key)
+			at++;
+		MT_IMAGE(im, at);
+		if (at >= MT_PORTIONS) {
+			mt_image_fail(im, -EINVAL, "the image has a portion that cannot be");
+			return;
+		}
+		MT_IMAGE(im, p->portions[at]);
+	}
+	MT_IMAGE(im, p->portions[MT_PORTIONS]);
+}
+
 static void by_service(struct mt_image *im, struct mt_proxy *p)
 {
 	uint32_t n = im->loading ? 0 : USED_OF(p->service_ids, MT_PROXY_SERVICES_MAX);
@@ -370,6 +391,7 @@ static void by_service(struct mt_image *im, struct mt_proxy *p)
 	FIRST_OF(im, p->service_ids, n);
 	FIRST_OF(im, p->service_stats, n);
 	FIRST_OF(im, p->service_hists, n);
+	portions(im, p);
 	n = im->loading ? 0 : USED_OF(p->route_hits, MT_SNAPSHOT_ROUTES_MAX);
 	FIRST_OF(im, p->route_hits, count_of(im, n, MT_SNAPSHOT_ROUTES_MAX));
 	n = im->loading ? 0 : USED_OF(p->closed, MT_AUTHZ_CLOSERS_MAX);

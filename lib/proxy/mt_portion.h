@@ -62,3 +62,5 @@ static inline struct mt_portion *mt_portion_of(
  * is that of all others. Any thread.
  */
 bool mt_portion_read(const struct mt_portion *p, uint64_t key, struct mt_portion *to);
+/* MT_PORTIONS + 1 portions. Any thread. */
+const struct mt_portion *mt_proxy_portions(const struct mt_proxy *p);

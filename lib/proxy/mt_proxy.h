@@ -16,7 +16,7 @@
 #include "mt_outcome.h"
 #include "mt_rand.h"
 #include "mt_proxy_health.h"
-#include "mt_proxy_stats.h"
+#include "mt_portion.h"
 #include "mt_slab.h"
 #include "mt_denied.h"
 #include "mt_slow.h"

@@ -73,6 +73,7 @@ struct mt_proxy {
 	struct mt_service_stats *service_stats;
 	uint64_t *service_ids; /* mt_service.id to which statistics and histograms belong */
 	struct mt_service_hist *service_hists;
+	struct mt_portion *portions;	/* MT_PORTIONS + 1 */
 	struct mt_exemplars *exemplars; /* by service index */
 	uint32_t exemplar_ms;		/* least time between two exemplars; 0: none */
 	uint64_t exemplar_due;		/* ns: when the next call becomes an exemplar */

@@ -75,6 +75,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->service_stats = reserve(sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	p->service_ids = reserve(sizeof(*p->service_ids) * MT_PROXY_SERVICES_MAX);
 	p->service_hists = reserve(sizeof(*p->service_hists) * MT_PROXY_SERVICES_MAX);
+	p->portions = reserve(sizeof(*p->portions) * (MT_PORTIONS + 1));
 	p->exemplar_ms = MT_EXEMPLAR_MS;
 	p->exemplars = reserve(sizeof(*p->exemplars) * MT_PROXY_SERVICES_MAX);
 	p->ep_stats = reserve(sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
@@ -92,9 +93,9 @@ static int reserve_arrays(struct mt_proxy *p)
 	return p->sides && p->stream_notes && p->log.kept && p->lanes_by_ep && p->pending &&
 			       p->pending_size && p->asked_under && p->cluster_conns &&
 			       p->service_ids && p->service_stats && p->service_hists &&
-			       p->exemplars && p->ep_stats && p->ep_hists && p->route_hits &&
-			       p->closed && p->admit && p->waiting.of[0] && p->waiting.of[1] &&
-			       p->waiting.kept && p->lb.outstanding && p->lb.rr
+			       p->portions && p->exemplars && p->ep_stats && p->ep_hists &&
+			       p->route_hits && p->closed && p->admit && p->waiting.of[0] &&
+			       p->waiting.of[1] && p->waiting.kept && p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -254,6 +255,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->service_stats, sizeof(*p->service_stats) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->service_ids, sizeof(*p->service_ids) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->service_hists, sizeof(*p->service_hists) * MT_PROXY_SERVICES_MAX);
+	unreserve(p->portions, sizeof(*p->portions) * (MT_PORTIONS + 1));
 	unreserve(p->exemplars, sizeof(*p->exemplars) * MT_PROXY_SERVICES_MAX);
 	unreserve(p->ep_stats, sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
 	unreserve(p->ep_hists, sizeof(*p->ep_hists) * MT_PROXY_EPS_MAX);

@@ -17,6 +17,8 @@ struct mt_attempt *mt_attempt_new(
 	a->ep = ep->state;
 	a->ep_id = ep->state->id;
 	a->ep_index = ep->state->index;
+	/* A mirrored copy has its own copy of the endpoint, and counts for no service. */
+	a->workload = mt_likely(ex->service) ? mt_endpoint_workload(a->cluster, ep) : 0;
 	a->picked = p->now;
 	a->trial = mt_ep_try(ep->state, &a->cluster->outlier, p->now);
 	if (mt_unlikely(a->trial))

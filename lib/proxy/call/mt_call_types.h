@@ -82,7 +82,8 @@ struct mt_attempt {
 	/* The endpoint for which it counts; NULL: none. Later another endpoint may use this memory. */
 	struct mt_ep_state *ep;
 	uint64_t ep_id;
-	uint64_t picked; /* ns: when the endpoint was picked */
+	uint64_t workload; /* mt_endpoint_workload() of the last endpoint that was picked, then */
+	uint64_t picked;   /* ns: when the endpoint was picked */
 	/* Account in which it counts as an outstanding call (mt_budget_count()); NULL: none. */
 	struct mt_budget_account *counted;
 	/* SERIAL (oneway.c): hash of the method's name (0: none), hash of service and method. */

@@ -111,9 +111,7 @@ static void count_local(
 {
 	mt_count(p->counters,
 		ex->oneway ? MT_PROXY_exchange_oneway_lost : MT_PROXY_reply_no_route + what);
-	if (ex->service)
-		mt_stats_service(p, ex->service)
-			->local[ex->local_ending ? ex->local_ending : mt_ending_of_reply(what)]++;
+	mt_account_local(p, ex, ex->local_ending ? ex->local_ending : mt_ending_of_reply(what));
 	mt_exchange_answered_here(ex, what);
 	mt_exchange_trace_local(p, ex, what, text);
 }

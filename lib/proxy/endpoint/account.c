@@ -3,6 +3,8 @@
  * Counts exchanges.
  * - For the service: outcomes, local replies by reason, a histogram of latency with 16 buckets per
  *   power of two, and two histograms of sizes.
+ * - For the service and the workload of the endpoint: the same, when the exchange ends
+ *   (mt_portion.h). So Istio's metrics have them apart, although endpoints change their workload.
  * - For the route: hits, by mt_route_action.index. lib/conf keeps this index as long as a snapshot
  *   names the route, so that hits continue over reloads.
  * - For the endpoint: a coarse histogram of latency. Its 16-bit counters are halved when one of
@@ -110,21 +112,30 @@ void mt_account_attempt(struct mt_proxy *p, const struct mt_attempt *a, const st
 	++*n;
 }
 
-/* Counts a reply for the service of its call. */
-static mt_inline void count_answer(
-	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply)
+/*
+ * Counts the request of a call that ends in its portion, and returns it. The caller counts how it
+ * ended.
+ */
+static mt_inline struct mt_portion *portion_of(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	uint64_t us = (p->now - ex->started) / MT_USEC;
-	struct mt_service_hist *h;
-	struct mt_service_stats *st;
+	struct mt_portion *to =
+		mt_portion_of(p->portions, ex->service->id, ex->attempt.workload, p->now);
 
-	if (mt_unlikely(!ex->service)) {
-		/* The service is gone with its counters, or the call is a mirrored copy. */
-		mt_count(p->counters, mt_call_rules_of(ex)->answered);
-		return;
-	}
-	mt_count(p->counters, MT_PROXY_exchange_answered);
-	st = mt_stats_service(p, ex->service);
+	to->stats.requests++;
+	to->stats.bytes_in += ex->msg.len;
+	mt_hist_add(to->hist.request, MT_SIZE_BUCKETS, MT_SIZE_BITS, ex->msg.len - 1);
+	return to;
+}
+
+static mt_noinline struct mt_service_stats *ended_without_reply(
+	struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return &portion_of(p, ex)->stats;
+}
+
+static mt_inline void add_answer(struct mt_service_stats *st, struct mt_service_hist *h,
+	const struct mt_msg *reply, uint64_t us)
+{
 	if (reply->status == MT_STATUS_OK)
 		st->ok++;
 	else if (reply->status == MT_STATUS_APP_ERROR)
@@ -133,9 +144,27 @@ static mt_inline void count_answer(
 		st->proto_error++;
 	st->bytes_out += reply->len;
 	st->latency_sum_us += us;
-	h = &p->service_hists[ex->service->index];
 	mt_hist_add(h->latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS, us);
 	mt_hist_add(h->reply, MT_SIZE_BUCKETS, MT_SIZE_BITS, reply->len - 1);
+}
+
+/* Counts a reply for the service of its call. */
+static mt_inline void count_answer(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *reply)
+{
+	uint64_t us = (p->now - ex->started) / MT_USEC;
+	struct mt_portion *portion;
+
+	if (mt_unlikely(!ex->service)) {
+		/* The service is gone with its counters, or the call is a mirrored copy. */
+		mt_count(p->counters, mt_call_rules_of(ex)->answered);
+		return;
+	}
+	mt_count(p->counters, MT_PROXY_exchange_answered);
+	add_answer(
+		mt_stats_service(p, ex->service), &p->service_hists[ex->service->index], reply, us);
+	portion = portion_of(p, ex);
+	add_answer(&portion->stats, &portion->hist, reply, us);
 }
 
 void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
@@ -154,22 +183,33 @@ void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex, bool le
 {
 	const struct mt_call_rules *o = mt_call_rules_of(ex);
 
-	if (mt_likely(ex->service))
+	if (mt_likely(ex->service)) {
 		mt_stats_service(p, ex->service)->oneway++;
+		ended_without_reply(p, ex)->oneway++;
+	}
 	mt_count(p->counters, learnt ? o->oneway_learnt : o->oneway);
 }
 
 void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off)
 {
-	struct mt_service_stats *st;
+	struct mt_service_stats *of[2];
 
 	if (!ex->service || ex->status)
 		return; /* the service is gone, or the answer was counted */
-	st = mt_stats_service(p, ex->service);
-	if (cut_off)
-		st->cut_off++;
-	else
-		st->client_left++;
+	of[0] = mt_stats_service(p, ex->service);
+	of[1] = ended_without_reply(p, ex);
+	for (size_t i = 0; i < MT_ARRAY_LEN(of); i++) {
+		of[i]->cut_off += cut_off;
+		of[i]->client_left += !cut_off;
+	}
+}
+
+void mt_account_local(struct mt_proxy *p, const struct mt_exchange *ex, enum mt_ending ending)
+{
+	if (!ex->service)
+		return;
+	mt_stats_service(p, ex->service)->local[ending]++;
+	ended_without_reply(p, ex)->local[ending]++;
 }
 
 /*
@@ -241,6 +281,11 @@ const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, 
 const struct mt_service_hist *mt_proxy_service_hist(const struct mt_proxy *p, uint32_t index)
 {
 	return index < MT_PROXY_SERVICES_MAX ? &p->service_hists[index] : NULL;
+}
+
+const struct mt_portion *mt_proxy_portions(const struct mt_proxy *p)
+{
+	return p->portions;
 }
 
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index)

@@ -72,6 +72,8 @@ void mt_account_answer(
  */
 void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex, bool learnt);
 void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off);
+/* Counts a call that ends with a local reply, or is dropped because it is one-way. */
+void mt_account_local(struct mt_proxy *p, const struct mt_exchange *ex, enum mt_ending ending);
 
 /* admit.c */
 #define MT_ADMIT_FEW 64

@@ -10,6 +10,9 @@ static struct mt_ep_state states[CONFIG_EPS * 2] mt_cache_aligned;
 struct mt_ep_state config_unused mt_cache_aligned = {.id = 99, .index = CONFIG_EPS};
 static struct mt_endpoint eps[CONFIG_GENS][CONFIG_EPS];
 static struct mt_cluster clusters[CONFIG_GENS][2];
+static struct mt_workloads workloads[CONFIG_GENS];
+static uint64_t workload_ids[CONFIG_GENS][3];
+static uint8_t workloads_of[CONFIG_EPS];
 static struct mt_service services[CONFIG_GENS][N_LISTENERS];
 static struct mt_service *service_ptrs[CONFIG_GENS][N_LISTENERS];
 static struct mt_service *all_services[CONFIG_GENS][N_LISTENERS]; /* by index */
@@ -20,6 +23,22 @@ static struct mt_snapshot snapshots[CONFIG_GENS];
 static bool alive[CONFIG_GENS];
 static uint32_t holds[CONFIG_GENS][MT_HOLD_STRIDE];
 
+uint64_t config_workload(int gen, uint32_t ep)
+{
+	return (uint64_t)(16 * (gen + 1) + (int)(ep % 2)) << 32;
+}
+
+static const struct mt_workloads *make_workloads(int gen)
+{
+	workloads[gen] =
+		(struct mt_workloads){.n = 3, .ids = workload_ids[gen], .of = workloads_of};
+	for (uint32_t i = 0; i < 2; i++)
+		workload_ids[gen][i + 1] = config_workload(gen, i);
+	for (uint32_t i = 0; i < CONFIG_EPS; i++)
+		workloads_of[i] = (uint8_t)(1 + i % 2);
+	return &workloads[gen];
+}
+
 static void make_cluster(struct mt_cluster *c, int gen, uint32_t index, uint32_t n_eps)
 {
 	memset(c, 0, sizeof(*c));
@@ -29,6 +48,7 @@ static void make_cluster(struct mt_cluster *c, int gen, uint32_t index, uint32_t
 	c->lb = MT_LB_ROUND_ROBIN;
 	c->eps = eps[gen];
 	c->n_eps = n_eps;
+	c->workloads = make_workloads(gen);
 	for (uint32_t i = 0; i < n_eps; i++) {
 		struct mt_endpoint *e = &eps[gen][i];
 

@@ -19,6 +19,8 @@ extern const struct mt_codec toy_opaque_codec;
 /* Of an endpoint that nobody calls. */
 extern struct mt_ep_state config_unused;
 
+/* Endpoints have two workloads in turn, which are others in each generation. */
+uint64_t config_workload(int gen, uint32_t ep);
 struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool with_serial);
 /* Its cluster is only a name (and was made without endpoints); returns s. */
 struct mt_snapshot *config_only_named(struct mt_snapshot *s, struct mt_demand *demand, uint32_t ms);

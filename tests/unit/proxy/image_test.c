@@ -75,11 +75,18 @@ static void test_out(void)
 
 	start(false, 0);
 	c = lab_client(CONFIG_SAFE);
-	scene_send_request(c, 'Q', 5, 64);
+	scene_send_request(c, 'Q', 4, 64);
 	s = scene_connected_server(0);
-	CU_ASSERT_EQUAL(asked, 1);
+	scene_answer(s, scene_next_sent(s).id, 9, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
+	CU_ASSERT_EQUAL(ended, 1);
+	ended = 0;
+	scene_send_request(c, 'Q', 5, 64);
+	CU_ASSERT_EQUAL(asked, 2);
 	moved_to_another(NULL);
 	CU_ASSERT_EQUAL(ended, 0);
+	/* The workloads' calls moved, too. */
+	CU_ASSERT_EQUAL(scene_portion(CONFIG_SAFE).stats.ok, 1);
 	scene_answer(s, scene_next_sent(s).id, 9, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
 	CU_ASSERT_EQUAL(ended, 1);

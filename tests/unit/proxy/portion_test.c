@@ -114,5 +114,95 @@ static void taken_over(void)
 	free(t);
 }
 
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+/* Calls of the first listener's service that ended at the workload, and how many of them well. */
+static void expect(uint64_t workload, uint64_t requests, uint64_t ok)
+{
+	uint64_t key = mt_portion_key(CONFIG_SAFE, workload);
+	struct mt_portion got = {0};
+
+	CU_ASSERT_EQUAL(mt_portion_read(&mt_proxy_portions(lab.p)[key % MT_PORTIONS], key, &got),
+		requests > 0);
+	CU_ASSERT_EQUAL(got.stats.requests, requests);
+	CU_ASSERT_EQUAL(got.stats.ok, ok);
+}
+
+/* Calls count for the workload that answered them. */
+static void by_endpoint(void)
+{
+	struct fake_conn *c;
+
+	scene_start(2);
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < 4; i++)
+		scene_send_request(c, 'Q', i, 64);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct fake_conn *s = scene_connected_server(i);
+
+		for (uint32_t k = 0; k < (i ? 2u : 1u); k++)
+			scene_answer(s, scene_next_sent(s).id, 9, 40);
+	}
+	expect(0, 0, 0);
+	CU_ASSERT_EQUAL(scene_portion(CONFIG_SAFE).stats.requests, 3);
+	CU_ASSERT_EQUAL(scene_portion(CONFIG_SAFE).stats.ok, 3);
+	CU_ASSERT_EQUAL(scene_portion(CONFIG_SAFE).stats.bytes_in, 3 * 64);
+	CU_ASSERT_EQUAL(scene_portion(CONFIG_SAFE).stats.bytes_out, 3 * 40);
+	lab_close(c, MT_CLOSE_RESET);
+	/* The client has left one of them. */
+	CU_ASSERT_EQUAL(scene_portion(CONFIG_SAFE).stats.client_left, 1);
+	for (uint32_t i = 0; i < 2; i++)
+		expect(config_workload(0, i), 2, i ? 2 : 1);
+	scene_stop();
+}
+
+/* A call without an endpoint has no workload; one that was lost has that of its endpoint. */
+static void without_reply(void)
+{
+	struct fake_conn *c;
+
+	scene_start(1);
+	lab.snap->clusters[0].n_eps = 0;
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	expect(0, 1, 0);
+	lab.snap->clusters[0].n_eps = 1;
+	scene_send_request(c, 'Q', 2, 64);
+	lab_close(scene_connected_server(0), MT_CLOSE_RESET);
+	expect(0, 1, 0);
+	expect(config_workload(0, 0), 1, 0);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* An endpoint that becomes another workload's keeps the calls that were sent to the old one. */
+static void relabelled(void)
+{
+	struct fake_conn *c[2], *s;
+	uint64_t ids[2];
+
+	scene_start(1);
+	c[0] = lab_client(CONFIG_SAFE);
+	scene_send_request(c[0], 'Q', 1, 64);
+	s = scene_connected_server(0);
+	ids[0] = scene_next_sent(s).id;
+	lab.snap = config_make(1, 2, 1, true);
+	mt_proxy_adopt(lab.p, lab.snap);
+	lab_advance(MT_MSEC);
+	c[1] = lab_client(CONFIG_SAFE);
+	scene_send_request(c[1], 'Q', 2, 64);
+	ids[1] = scene_next_sent(s).id;
+	for (int i = 0; i < 2; i++)
+		scene_answer(s, ids[i], 9, 40);
+	for (int gen = 0; gen < 2; gen++)
+		expect(config_workload(gen, 0), 1, 1);
+	for (int i = 0; i < 2; i++)
+		scene_bye(c[i]);
+	scene_stop();
+	config_free(1);
+}
+
 const struct mt_test portion_tests[] = {{"found again", found_again}, {"key of zero", key_of_zero},
-	{"too many", too_many}, {"taken over", taken_over}, {0}};
+	{"too many", too_many}, {"taken over", taken_over}, {"by endpoint", by_endpoint},
+	{"without a reply", without_reply}, {"relabelled", relabelled}, {0}};

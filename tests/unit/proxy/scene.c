@@ -152,6 +152,54 @@ static void check_log(void)
 	CU_ASSERT_EQUAL(lab.p->log.notes.in_use, 0);
 }
 
+/* ---- portions ------------------------------------------------------------------------------- */
+
+struct mt_portion scene_portion(uint64_t service)
+{
+	struct mt_portion sum = {0}, one;
+	const struct mt_portion *table = mt_proxy_portions(lab.p);
+
+	for (uint32_t i = 0; i < MT_PORTIONS; i++) {
+		if (!table[i].key || table[i].service != service)
+			continue;
+		CU_ASSERT_TRUE(mt_portion_read(&table[i], table[i].key, &one));
+		for (size_t k = offsetof(struct mt_portion, stats) / 8; k < sizeof(sum) / 8; k++)
+			((uint64_t *)&sum)[k] += ((const uint64_t *)&one)[k];
+	}
+	CU_ASSERT_EQUAL(table[MT_PORTIONS].stats.requests, 0);
+	return sum;
+}
+
+/* Every call of a service is in one of its portions, however it ended. */
+static void check_portions(void)
+{
+	for (uint32_t i = 0; i < 5; i++) {
+		uint64_t id = mt_proxy_service_id(lab.p, i);
+		const struct mt_service_stats *st = mt_proxy_service_stats(lab.p, i);
+		const struct mt_service_hist *h = mt_proxy_service_hist(lab.p, i);
+		const struct mt_portion sum = scene_portion(id);
+
+		if (!id || id == CONFIG_OPAQUE)
+			continue;
+		CU_ASSERT_EQUAL(sum.stats.ok, st->ok);
+		CU_ASSERT_EQUAL(sum.stats.app_error, st->app_error);
+		CU_ASSERT_EQUAL(sum.stats.proto_error, st->proto_error);
+		CU_ASSERT_EQUAL(sum.stats.oneway, st->oneway);
+		CU_ASSERT_EQUAL(sum.stats.client_left, st->client_left);
+		CU_ASSERT_EQUAL(sum.stats.cut_off, st->cut_off);
+		CU_ASSERT_EQUAL(sum.stats.bytes_out, st->bytes_out);
+		CU_ASSERT_EQUAL(sum.stats.latency_sum_us, st->latency_sum_us);
+		CU_ASSERT_EQUAL(memcmp(sum.stats.local, st->local, sizeof(st->local)), 0);
+		CU_ASSERT_EQUAL(memcmp(sum.hist.latency, h->latency, sizeof(h->latency)), 0);
+		CU_ASSERT_EQUAL(memcmp(sum.hist.reply, h->reply, sizeof(h->reply)), 0);
+		CU_ASSERT_EQUAL(sum.stats.requests,
+			st->ok + st->app_error + st->proto_error + st->oneway + st->client_left +
+				st->cut_off + mt_service_local_replies(st));
+		CU_ASSERT_EQUAL(
+			mt_hist_count(sum.hist.request, MT_SIZE_BUCKETS), sum.stats.requests);
+	}
+}
+
 /* ---- start and stop ------------------------------------------------------------------------- */
 
 void scene_start_with(uint32_t n_eps, const struct mt_proxy_conf *conf)
@@ -203,6 +251,7 @@ void scene_stop(void)
 		held += config_holds(gen);
 	CU_ASSERT_EQUAL(held, 1);
 	check_log();
+	check_portions();
 	for (uint32_t i = 0; i < CONFIG_EPS; i++)
 		CU_ASSERT_EQUAL(lab.p->lb.outstanding[i], 0);
 	CU_ASSERT_EQUAL(lab.p->pending[0], 0);

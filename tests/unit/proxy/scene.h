@@ -61,6 +61,9 @@ void scene_bye(struct fake_conn *c);
 void scene_starve(void);
 void scene_relieve(void);
 
+/* The sum of a service's portions. */
+struct mt_portion scene_portion(uint64_t service);
+
 extern const struct mt_test calls_tests[], endings_tests[], long_tests[], ends_tests[],
 	life_tests[], snapshot_move_tests[], admit_tests[], portion_tests[], bounds_tests[],
 	on_demand_tests[], record_tests[], stray_tests[], waits_tests[], reading_tests[],
