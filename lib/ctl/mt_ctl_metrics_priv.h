@@ -14,6 +14,7 @@ enum mt_series_kind {
 	MT_SERIES_ENDPOINT, /* cluster, endpoint */
 	MT_SERIES_ROUTE,    /* service, route, match */
 	MT_SERIES_LIMIT,    /* service, kind, rule */
+	MT_SERIES_PORTION,  /* for Istio's metrics of calls: host, and workload of the endpoints */
 	MT_SERIES_KINDS
 };
 #define MT_SERIES_LABELS 3
@@ -25,12 +26,13 @@ enum mt_series_kind {
 #define MT_SERIES_ENDPOINTS 2000
 #define MT_SERIES_ROUTES    2000
 #define MT_SERIES_LIMITS    1000
+#define MT_SERIES_PORTIONS  500
 #define MT_SERIES_OTHER	    "other"
 
 /* Latency bounds of the exposition; each is the end of a histogram bucket (metrics_service.c). */
 #define MT_LATENCY_BOUNDS_MAX 40
 
-/* Values of a service. lib/telemetry folds the counters, which are all before `stats`. */
+/* Values of a service or portion. lib/telemetry folds the counters, all before `stats`. */
 struct mt_service_values {
 	struct mt_service_stats calls;		     /* of the host's ports with messages */
 	struct mt_service_stats tcp;		     /* of its ports with opaque TCP */
@@ -51,14 +53,14 @@ struct mt_series {
 	const char *label[MT_SERIES_LABELS];
 	const char *made; /* labels as text */
 	/*
-	 * Services: Istio's labels as text, of calls and of opaque TCP. NULL: there are none, or the
-	 * node does not report as this one.
+	 * Istio's labels as text: services' of opaque TCP, portions' of calls. NULL: there are
+	 * none, or the node does not report as this one.
 	 */
-	const char *istio[2][MT_ISTIO_REPORTERS];
-	uint16_t istio_off; /* services: mt_service.metrics_off */
+	const char *istio[MT_ISTIO_REPORTERS];
+	uint16_t istio_off; /* services and portions: mt_service.metrics_off */
 	const uint64_t *values;
-	const struct mt_series_example
-		*examples; /* services: MT_EXEMPLARS; NULL: none were requested */
+	/* services and portions: MT_EXEMPLARS; NULL: none were requested */
+	const struct mt_series_example *examples;
 };
 
 /*
@@ -143,6 +145,7 @@ static inline uint64_t mt_collect_member(const struct mt_collect *k, const void 
  * is full.
  */
 const struct mt_series *mt_collect_next(struct mt_collect *k, enum mt_series_kind kind);
+/* Of a service or portion. */
 static inline const struct mt_service_values *mt_service_of(const struct mt_series *s)
 {
 	return (const struct mt_service_values *)s->values;
@@ -166,8 +169,15 @@ uint32_t mt_latency_bounds(uint64_t bounds[MT_LATENCY_BOUNDS_MAX]);
  * bucket.
  */
 void mt_fill_service_values(struct mt_service_values *v, const struct mt_service_hist *h);
-/* exemplars.c: adds the exemplars of a service by its index and id; labels are allocated in `r`. */
-void mt_examples_add(const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_region *r,
+/* Selects the exemplars of a service or portion. */
+struct mt_examples_of {
+	uint32_t index; /* mt_service.index */
+	uint64_t id;	/* mt_service.id */
+	bool portion;	/* only those that ended at `workload` */
+	uint64_t workload;
+};
+/* exemplars.c: adds the exemplars of a service or portion; labels are allocated in `r`. */
+void mt_examples_add(const struct mt_ctl *c, const struct mt_examples_of *of, struct mt_region *r,
 	struct mt_series_example to[MT_EXEMPLARS]);
 /*
  * Assigns exemplars to the n + 1 buckets of the `n` bounds that mt_latency_bounds() makes. Their
@@ -199,12 +209,36 @@ struct mt_istio_service {
 	bool inbound;  /* mt_service.inbound */
 	uint16_t off;  /* mt_service.metrics_off */
 };
+/* A portion of a service's calls. */
+struct mt_istio_served {
+	const struct mt_istio_service *of; /* also what its host's other services joined */
+	struct mt_peer peer;		   /* the workload where the calls ended */
+	struct mt_examples_of examples;
+};
 /* Made in `r`, which must outlive it, with copies of the snapshot's texts. NULL: no memory. */
 struct mt_istio_service *mt_istio_service_of(
 	struct mt_region *r, const struct mt_snapshot *snap, const struct mt_service *s);
+/* Copies the workload's labels. NULL: no memory. */
+struct mt_istio_served *mt_istio_served_of(struct mt_region *r, const struct mt_istio_service *of,
+	const struct mt_examples_of *examples, const struct mt_peer *peer);
 /* Adds another service of the same host. */
 void mt_istio_service_join(struct mt_istio_service *to, const struct mt_istio_service *more);
 bool mt_istio_reports(const struct mt_istio_service *s, enum mt_istio_reporter r);
-/* Appends the labels as text, for calls or opaque TCP. */
+/*
+ * Appends the labels as text. served: the workload where the calls ended; NULL: for opaque TCP,
+ * with the labels that all endpoints share.
+ */
 void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
-	enum mt_istio_reporter r, bool opaque, struct mt_text_buf *out);
+	const struct mt_peer *served, enum mt_istio_reporter r, struct mt_text_buf *out);
+
+/* istio_portions.c: a portion with a service and a workload that the configuration has. */
+#define MT_NO_SERVICE UINT32_MAX
+struct mt_istio_portion {
+	uint64_t key, service, workload; /* as in mt_portion */
+	uint16_t worker, at;		 /* the worker, and the place in its table */
+	uint32_t of;			 /* mt_snapshot.services[of] */
+	const struct mt_peer *peer;	 /* in the snapshot; all NULL: unknown */
+};
+/* For free(). NULL: no memory. */
+struct mt_istio_portion *mt_istio_portions(
+	const struct mt_ctl *c, const struct mt_snapshot *snap, uint32_t *n);

@@ -435,6 +435,8 @@ bool mt_ctl_service_stats(
 	const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_service_stats *sum);
 bool mt_ctl_service_hist(
 	const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_service_hist *sum);
+/* The portions of a worker; NULL: there is no such worker. */
+const struct mt_portion *mt_ctl_portions(const struct mt_ctl *c, uint16_t worker);
 bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_ep_stats *sum);
 void mt_ctl_ep_latency(
 	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS]);
@@ -713,7 +715,7 @@ struct mt_ctl {
 	struct mt_metrics *metrics;
 	struct mt_family *families; /* of metrics.c */
 	struct mt_ctl_family *family_args;
-	struct mt_fold *folds[4]; /* by enum mt_series_kind */
+	struct mt_fold *folds[5]; /* by enum mt_series_kind */
 	struct mt_scrape *scrape; /* whose slice is being made, or NULL */
 
 	struct mt_door doors[2]; /* by enum mt_role */

@@ -28,17 +28,22 @@ static const char *labels_of(uint16_t worker, const struct mt_exemplar *e, struc
 	return text;
 }
 
-void mt_examples_add(const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_region *r,
+static bool is_of(const struct mt_exemplar *e, const struct mt_examples_of *of)
+{
+	return e->service == of->id && (!of->portion || e->workload == of->workload);
+}
+
+void mt_examples_add(const struct mt_ctl *c, const struct mt_examples_of *of, struct mt_region *r,
 	struct mt_series_example to[MT_EXEMPLARS])
 {
 	struct mt_exemplar e;
 
 	for (uint16_t w = 0; w < c->env.n_workers; w++) {
 		const struct mt_exemplars *x =
-			mt_proxy_exemplars(mt_worker_proxy(c->env.workers[w]), index);
+			mt_proxy_exemplars(mt_worker_proxy(c->env.workers[w]), of->index);
 
 		for (uint32_t i = 0; x && i < MT_EXEMPLARS; i++) {
-			if (!mt_exemplar_read(x, i, &e) || e.service != id || e.wall <= to[i].wall)
+			if (!mt_exemplar_read(x, i, &e) || !is_of(&e, of) || e.wall <= to[i].wall)
 				continue;
 			to[i] = (struct mt_series_example){labels_of(w, &e, r), e.us, e.wall};
 		}

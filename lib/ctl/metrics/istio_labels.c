@@ -2,8 +2,9 @@
 /*
  * Labels of Istio's metrics. The node reports calls as `source`, like a client's sidecar, and those
  * of an inbound listener as `destination`. Calls of servers without a sidecar it reports as both,
- * because Istio's dashboards show what destinations report. Calls are counted by service, so a
- * label of the destination is known if all endpoints of the service share it.
+ * because Istio's dashboards show what destinations report. Calls are counted by the workload where
+ * they ended (mt_portion.h). Opaque TCP is counted by service, so a label of its destination is
+ * known if all endpoints of the service share it.
  */
 #include "mt_ctl_metrics_priv.h"
 
@@ -68,6 +69,20 @@ struct mt_istio_service *mt_istio_service_of(
 	return to;
 }
 
+struct mt_istio_served *mt_istio_served_of(struct mt_region *r, const struct mt_istio_service *of,
+	const struct mt_examples_of *examples, const struct mt_peer *peer)
+{
+	struct mt_istio_served *to = mt_region_alloc(r, sizeof(*to));
+
+	if (!to)
+		return NULL;
+	to->of = of;
+	to->examples = *examples;
+	for (int i = 0; i < MT_PEER_LABELS; i++)
+		to->peer.label[i] = keep(r, peer->label[i]);
+	return to;
+}
+
 void mt_istio_service_join(struct mt_istio_service *to, const struct mt_istio_service *more)
 {
 	if (to->called && more->called)
@@ -103,23 +118,14 @@ static struct mt_peer self_of(const struct mt_ctl *c)
 	return p;
 }
 
-/*
- * Adds the labels of one side, in the order of enum mt_peer_label. If nothing is known about the
- * workload, its revision is "latest", as Istio's proxies have it.
- */
+/* Adds the labels of one side, in the order of enum mt_peer_label. */
 static void add_side(
 	struct mt_text_buf *out, const char *const names[MT_PEER_LABELS], const struct mt_peer *p)
 {
 	struct mt_label l[MT_PEER_LABELS];
-	bool known = false;
 
-	for (int i = 0; i < MT_PEER_LABELS; i++) {
-		bool latest = i == MT_PEER_REVISION && !known;
-
-		known |= p->label[i] != NULL;
-		l[i].name = names[i];
-		l[i].value = p->label[i] ? p->label[i] : latest ? "latest" : UNKNOWN;
-	}
+	for (int i = 0; i < MT_PEER_LABELS; i++)
+		l[i] = (struct mt_label){names[i], mt_peer_shown(p, i)};
 	mt_labels_add(out, l, MT_PEER_LABELS);
 }
 
@@ -155,18 +161,18 @@ bool mt_istio_reports(const struct mt_istio_service *s, enum mt_istio_reporter r
 }
 
 void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
-	enum mt_istio_reporter r, bool opaque, struct mt_text_buf *out)
+	const struct mt_peer *served, enum mt_istio_reporter r, struct mt_text_buf *out)
 {
 	static const struct mt_peer unknown;
 	const struct mt_peer self = self_of(c);
 	const struct mt_label reporter = {
 		"reporter", r == MT_ISTIO_SOURCE ? "source" : "destination"};
-	const char *known = opaque ? "tcp" : s->protocol;
+	const char *known = served ? s->protocol : "tcp";
 	const struct mt_label protocol = {"request_protocol", known ? known : UNKNOWN};
 
 	mt_labels_add(out, &reporter, 1);
 	add_side(out, source_names, s->inbound ? &unknown : &self);
-	add_side(out, destination_names, s->inbound ? &self : &s->peer);
+	add_side(out, destination_names, s->inbound ? &self : served ? served : &s->peer);
 	add_service(out, host, s->ns ? s->ns : s->peer.label[MT_PEER_NAMESPACE]);
 	mt_labels_add(out, &protocol, 1);
 }

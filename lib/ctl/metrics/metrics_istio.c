@@ -13,14 +13,15 @@
 #include <string.h>
 
 /*
- * The next service that has connections of opaque TCP, or requests. A host with ports of both kinds
- * has both. NULL as mt_collect_next().
+ * The next service that has connections of opaque TCP, or portion with calls. A host with ports of
+ * both kinds has both. NULL as mt_collect_next().
  */
 static const struct mt_series *next(struct mt_collect *k, bool opaque)
 {
+	enum mt_series_kind kind = opaque ? MT_SERIES_SERVICE : MT_SERIES_PORTION;
 	const struct mt_series *s;
 
-	while ((s = mt_collect_next(k, MT_SERIES_SERVICE)) != NULL)
+	while ((s = mt_collect_next(k, kind)) != NULL)
 		if (opaque ? mt_service_of(s)->tcp.requests : mt_service_of(s)->calls.requests)
 			return s;
 	return NULL;
@@ -86,8 +87,8 @@ static void collect(struct mt_collect *k, bool opaque, write_fn *fn)
 
 	for (const struct mt_series *s; (s = next(k, opaque)) != NULL;)
 		for (uint32_t i = 0; i < MT_ISTIO_REPORTERS; i++)
-			if (s->istio[opaque][i] && !(s->istio_off & mt_istio_bit(metric, i)))
-				fn(k, s, s->istio[opaque][i]);
+			if (s->istio[i] && !(s->istio_off & mt_istio_bit(metric, i)))
+				fn(k, s, s->istio[i]);
 }
 
 static void collect_requests(struct mt_collect *k)

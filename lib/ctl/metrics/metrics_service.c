@@ -133,7 +133,8 @@ static void collect_duration(struct mt_collect *k)
 
 static void collect_folded(struct mt_collect *k)
 {
-	static const char *const words[MT_SERIES_KINDS] = {"service", "endpoint", "route", "limit"};
+	static const char *const words[MT_SERIES_KINDS] = {
+		"service", "endpoint", "route", "limit", "workload"};
 
 	for (enum mt_series_kind kind = 0; kind < MT_SERIES_KINDS; kind++)
 		mt_emit(k, mt_scrape_folded(k->c, kind), {"kind", words[kind]});
@@ -213,8 +214,8 @@ const struct mt_family_row mt_families_service[] = {
 	{"meltemi_route_requests_total", MT_COUNTER, "requests", "service, route, match",
 		"requests that a route was chosen for", collect_route, 0},
 	{"meltemi_series_folded", MT_GAUGE, "series", "kind",
-		"services, endpoints, routes and rules of limits without series of their own, "
-		"summed up as `other`",
+		"services, endpoints, routes, rules of limits, and services' workloads without "
+		"series of their own, summed up as `other`",
 		collect_folded, 0},
 	{0},
 };

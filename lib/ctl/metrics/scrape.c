@@ -10,6 +10,7 @@
 #include "mt_secret_hash.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define GATHER_SLICE 128 /* keys per slice */
@@ -22,10 +23,11 @@ struct key {
 	uint32_t index;
 	bool opaque;
 	union {
-		uint64_t id;	  /* services and endpoints */
+		uint64_t id;	  /* services, endpoints and portions */
 		uint64_t refused; /* rules of limits, which may be gone when values are gathered */
 	};
-	struct mt_istio_service *istio; /* services */
+	struct mt_istio_service *istio;	      /* services */
+	const struct mt_istio_served *served; /* portions */
 };
 
 struct set {
@@ -107,6 +109,39 @@ static void add_limit(const struct mt_ctl *c, const struct key *k, uint64_t *to)
 	*to += k->refused;
 }
 
+/* Portions are indexed by worker, then by place in its table. */
+static uint32_t portion_index(const struct mt_istio_portion *p)
+{
+	return p->worker * MT_PORTIONS + p->at;
+}
+
+static void add_portion(const struct mt_ctl *c, const struct key *k, uint64_t *to)
+{
+	const struct mt_portion *table = mt_ctl_portions(c, (uint16_t)(k->index / MT_PORTIONS));
+	struct mt_service_values *v = (struct mt_service_values *)to;
+	struct mt_portion p;
+
+	if (!table || !mt_portion_read(&table[k->index % MT_PORTIONS], k->id, &p))
+		return;
+	mt_add_service_stats(&v->calls, &p.stats);
+	mt_fill_service_values(v, &p.hist);
+}
+
+/* Calls that no worker could count by their workload. */
+static void add_others(const struct mt_ctl *c, uint64_t *to)
+{
+	struct mt_service_values *v = (struct mt_service_values *)to;
+	const struct mt_portion *table;
+	struct mt_portion p;
+
+	for (uint16_t w = 0; (table = mt_ctl_portions(c, w)) != NULL; w++) {
+		if (!mt_portion_read(&table[MT_PORTIONS], 0, &p))
+			continue;
+		mt_add_service_stats(&v->calls, &p.stats);
+		mt_fill_service_values(v, &p.hist);
+	}
+}
+
 static const struct kind {
 	/* counters: the first ones of `width`, which are folded. maxima: the last ones. */
 	uint32_t limit, width, counters, maxima;
@@ -119,6 +154,8 @@ static const struct kind {
 		{"cluster", "endpoint"}, add_endpoint},
 	[MT_SERIES_ROUTE] = {MT_SERIES_ROUTES, 1, 1, 0, {"service", "route", "match"}, add_route},
 	[MT_SERIES_LIMIT] = {MT_SERIES_LIMITS, 1, 1, 0, {"service", "kind", "rule"}, add_limit},
+	[MT_SERIES_PORTION] = {MT_SERIES_PORTIONS, sizeof(struct mt_service_values) / 8,
+		offsetof(struct mt_service_values, stats) / 8, 0, {NULL}, add_portion},
 };
 
 /* ---- start: names --------------------------------------------------------------------------- */
@@ -153,6 +190,43 @@ static int name_services(struct mt_scrape *s, const struct mt_snapshot *snap)
 			.id = svc->id};
 	}
 	return s->region.failed ? -ENOMEM : 0;
+}
+
+/*
+ * The second label distinguishes workloads of a host. All of an inbound service are this node, and
+ * need no labels: a host that also has other ports would get some of theirs.
+ */
+static struct key key_of_portion(
+	struct mt_scrape *s, const struct key *service, const struct mt_istio_portion *p)
+{
+	static const struct mt_peer unknown;
+	bool apart = p->workload && !service->istio->inbound;
+	const struct mt_examples_of examples = {service->index, service->id, true, p->workload};
+
+	return (struct key){.label = {service->label[0],
+				    apart ? mt_region_printf(&s->region, "%" PRIx64, p->workload)
+					  : ""},
+		.index = portion_index(p),
+		.id = p->key,
+		.served = mt_istio_served_of(
+			&s->region, service->istio, &examples, apart ? p->peer : &unknown)};
+}
+
+/* Call it after name_services(). */
+static int name_portions(struct mt_scrape *s, const struct mt_snapshot *snap)
+{
+	struct set *t = &s->sets[MT_SERIES_PORTION];
+	const struct set *services = &s->sets[MT_SERIES_SERVICE];
+	uint32_t n;
+	struct mt_istio_portion *v = mt_istio_portions(s->c, snap, &n);
+	int rc = v && room(t, n) ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; rc == 0 && i < n; i++) {
+		t->keys[t->n_keys++] = key_of_portion(s, &services->keys[v[i].of], &v[i]);
+		rc = s->region.failed ? -ENOMEM : 0;
+	}
+	free(v);
+	return rc;
 }
 
 static int name_endpoints(struct mt_scrape *s, const struct mt_snapshot *snap)
@@ -260,6 +334,7 @@ static int name_all(struct mt_scrape *s)
 
 	if (snap) {
 		rc = name_services(s, snap);
+		rc = rc ? rc : name_portions(s, snap);
 		rc = rc ? rc : name_endpoints(s, snap);
 		rc = rc ? rc : name_routes(s, snap);
 		rc = rc ? rc : name_limits(s);
@@ -275,6 +350,8 @@ static int name_all(struct mt_scrape *s)
 	}
 	return rc;
 }
+
+_Static_assert(MT_ARRAY_LEN(((struct mt_ctl *)NULL)->folds) == MT_SERIES_KINDS, "a fold of each");
 
 /* The folds outlive scrapes, so that an item with series of its own keeps them. */
 static int open_folds(struct mt_ctl *c)
@@ -329,29 +406,26 @@ uint64_t mt_series_identity(const char *const label[MT_SERIES_LABELS])
 }
 
 static void make_istio(
-	struct mt_scrape *s, const struct mt_istio_service *of, bool opaque, struct mt_series *row)
+	struct mt_scrape *s, enum mt_series_kind kind, const struct key *k, struct mt_series *row)
 {
+	static const struct mt_istio_service unknown;
+	const struct mt_istio_service *of = k->served ? k->served->of : k->istio;
+	const struct mt_peer *served = k->served ? &k->served->peer : &unknown.peer;
+	bool opaque = kind == MT_SERIES_SERVICE;
+
+	of = of ? of : &unknown;
+	row->istio_off = of->off;
+	if (opaque && !mt_service_of(row)->tcp.requests)
+		return;
 	for (int i = 0; i < MT_ISTIO_REPORTERS; i++) {
 		struct mt_text_buf made = {0};
 
 		if (!mt_istio_reports(of, i))
 			continue;
-		mt_istio_labels(s->c, row->label[0], of, i, opaque, &made);
-		row->istio[opaque][i] = keep(s, made.p);
+		mt_istio_labels(s->c, row->label[0], of, opaque ? NULL : served, i, &made);
+		row->istio[i] = keep(s, made.p);
 		mt_text_fini(&made);
 	}
-}
-
-static void make_istio_of_both(struct mt_scrape *s, const struct key *k, struct mt_series *row)
-{
-	static const struct mt_istio_service unknown;
-	const struct mt_istio_service *of = k->istio ? k->istio : &unknown;
-
-	row->istio_off = of->off;
-	if (mt_service_of(row)->calls.requests)
-		make_istio(s, of, false, row);
-	if (mt_service_of(row)->tcp.requests)
-		make_istio(s, of, true, row);
 }
 
 static void make_labels(
@@ -366,22 +440,27 @@ static void make_labels(
 	mt_labels_add(&made, l, n);
 	row->made = keep(s, made.p);
 	mt_text_fini(&made);
-	if (kind == MT_SERIES_SERVICE)
-		make_istio_of_both(s, k, row);
+	if (kind == MT_SERIES_SERVICE || kind == MT_SERIES_PORTION)
+		make_istio(s, kind, k, row);
 }
 
 /* Adds the exemplars of the keys [k, end), which are the newest series. */
-static void add_examples(struct mt_scrape *s, const struct key *k, const struct key *end)
+static void add_examples(
+	struct mt_scrape *s, enum mt_series_kind kind, const struct key *k, const struct key *end)
 {
-	struct set *t = &s->sets[MT_SERIES_SERVICE];
+	struct set *t = &s->sets[kind];
 	struct mt_series *row = &t->rows[t->n_rows - 1];
 	struct mt_series_example *x;
 
 	if (!mt_service_of(row)->calls.requests)
 		return;
 	x = mt_region_alloc(&s->region, MT_EXEMPLARS * sizeof(*x));
-	for (; x && k < end; k++)
-		mt_examples_add(s->c, k->index, k->id, &s->region, x);
+	for (; x && k < end; k++) {
+		const struct mt_examples_of all = {.index = k->index, .id = k->id};
+
+		mt_examples_add(s->c, kind == MT_SERIES_SERVICE ? &all : &k->served->examples,
+			&s->region, x);
+	}
 	row->examples = x;
 }
 
@@ -416,12 +495,15 @@ static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32
 		if (&t->keys[at] != first && first->istio)
 			mt_istio_service_join(first->istio, t->keys[at].istio);
 	}
+	/* Services are gathered before their portions, which point to any of these. */
+	for (const struct key *k = first; first->istio && k < &t->keys[at]; k++)
+		*k->istio = *first->istio;
 	if (!values)
 		return at;
 	if (mt_fold_own(s->c->folds[kind], mt_series_identity(first->label), values)) {
 		add_row(s, kind, first, values);
-		if (s->examples && kind == MT_SERIES_SERVICE)
-			add_examples(s, first, &t->keys[at]);
+		if (s->examples && (kind == MT_SERIES_SERVICE || kind == MT_SERIES_PORTION))
+			add_examples(s, kind, first, &t->keys[at]);
 		return at;
 	}
 	t->n_folded++;
@@ -440,6 +522,8 @@ static void add_other(struct mt_scrape *s, enum mt_series_kind kind)
 	bool counted = t->n_folded > 0;
 
 	memcpy(t->sum, mt_fold_other(s->c->folds[kind]), kinds[kind].counters * sizeof(*t->sum));
+	if (kind == MT_SERIES_PORTION)
+		add_others(s->c, t->sum);
 	for (uint32_t i = 0; i < kinds[kind].counters; i++)
 		counted |= t->sum[i] > 0;
 	if (counted)

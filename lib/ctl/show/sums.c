@@ -56,6 +56,13 @@ bool mt_ctl_service_hist(
 	return true;
 }
 
+const struct mt_portion *mt_ctl_portions(const struct mt_ctl *c, uint16_t worker)
+{
+	return worker < c->env.n_workers
+		       ? mt_proxy_portions(mt_worker_proxy(c->env.workers[worker]))
+		       : NULL;
+}
+
 bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_ep_stats *sum)
 {
 	*sum = (struct mt_ep_stats){.id = id};

@@ -104,7 +104,7 @@ static bool is_of(struct mt_ctl *c, const char *host, const struct mt_istio_serv
 
 	snprintf(whole, sizeof(whole), "%s,request_protocol=\"%s\"", want, protocol);
 	want = whole;
-	mt_istio_labels(c, host, s, r, opaque, &out);
+	mt_istio_labels(c, host, s, opaque ? NULL : &s->peer, r, &out);
 	same = strcmp(out.p, want) == 0;
 	if (!same)
 		printf("\n  %s\n  %s\n", out.p, want);

@@ -164,6 +164,47 @@ bool __wrap_mt_ctl_service_stats(
 	return true;
 }
 
+/* Portions of a made-up worker; NULL: workers are real. */
+static struct mt_portion *made_up_portions;
+static uint32_t n_portions;
+
+const struct mt_portion *__real_mt_ctl_portions(const struct mt_ctl *c, uint16_t worker);
+const struct mt_portion *__wrap_mt_ctl_portions(const struct mt_ctl *c, uint16_t worker);
+const struct mt_portion *__wrap_mt_ctl_portions(const struct mt_ctl *c, uint16_t worker)
+{
+	if (!made_up_portions)
+		return __real_mt_ctl_portions(c, worker);
+	return worker == 0 ? made_up_portions : NULL;
+}
+
+static void begin_portions(void)
+{
+	made_up_portions = calloc(MT_PORTIONS + 1, sizeof(*made_up_portions));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(made_up_portions);
+	n_portions = 0;
+}
+
+static void end_portions(void)
+{
+	free(made_up_portions);
+	made_up_portions = NULL;
+}
+
+/* A portion with that many good replies, of 100 bytes and 50 us each. Readers search all places. */
+static struct mt_portion *portion(uint64_t service, uint64_t workload, uint64_t ok)
+{
+	struct mt_portion *p = &made_up_portions[n_portions++];
+
+	p->key = mt_portion_key(service, workload);
+	p->service = service;
+	p->workload = workload;
+	p->stats.requests = p->stats.ok = ok;
+	p->stats.bytes_out = 100 * ok;
+	p->stats.latency_sum_us = 50 * ok;
+	p->hist.latency[mt_hist_bucket(50, MT_LATENCY_BITS)] = ok;
+	return p;
+}
+
 /* A configuration with that many hosts, each with these ports. */
 static void publish_hosts(struct mt_conf *conf, uint32_t n, const char *ports)
 {
@@ -184,21 +225,38 @@ static void publish_hosts(struct mt_conf *conf, uint32_t n, const char *ports)
 	free(text);
 }
 
-/* The sum of the samples of a family that have the host "other". -1: there are none. */
-static long of_other(const char *out, const char *family)
+/* The sum of the samples of a family that have all these labels. -1: there are none. */
+static long sum_of(const char *out, const char *family, const char *const *labels)
 {
 	size_t len = strlen(family);
 	long sum = -1;
 
 	for (const char *at = out; *at; at += strcspn(at, "\n") + 1) {
-		char line[1024];
+		char line[2048];
+		bool all;
 
 		snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
-		if (strncmp(line, family, len) == 0 && line[len] == '{' &&
-			strstr(line, "destination_service=\"other\""))
+		all = strncmp(line, family, len) == 0 && line[len] == '{';
+		for (uint32_t i = 0; labels[i]; i++)
+			all = all && strstr(line, labels[i]);
+		if (all)
 			sum = (sum < 0 ? 0 : sum) + atol(strrchr(line, ' '));
 	}
 	return sum;
+}
+
+#define SUM(out, family, ...) sum_of(out, family, (const char *const[]){__VA_ARGS__, NULL})
+#define OF_OTHER(out, family) SUM(out, family, "destination_service=\"other\"")
+
+/* Each service with messages has a portion with that many good replies. */
+static void portions_of_all(const struct mt_conf *conf, uint64_t ok)
+{
+	const struct mt_snapshot *s = mt_conf_current(conf);
+
+	begin_portions();
+	for (uint32_t i = 0; i < s->n_services; i++)
+		if (s->services[i]->routes)
+			portion(s->services[i]->id, 0, ok);
 }
 
 /* Hosts without series of their own have the families of their ports, and no others. */
@@ -224,16 +282,194 @@ static void istio_of_others(void)
 		publish_hosts(conf, MT_SERIES_SERVICES + 3, rows[i].ports);
 		c = test_ctl(&(struct mt_ctl_env){.conf = conf});
 		made_up_stats = &each;
+		portions_of_all(conf, 2);
 		out = scraped(c);
 		made_up_stats = NULL;
 		CU_ASSERT_EQUAL(
-			of_other(out, "istio_tcp_connections_opened_total"), rows[i].connections);
-		CU_ASSERT_EQUAL(of_other(out, "istio_requests_total"), rows[i].calls);
+			OF_OTHER(out, "istio_tcp_connections_opened_total"), rows[i].connections);
+		CU_ASSERT_EQUAL(OF_OTHER(out, "istio_requests_total"), rows[i].calls);
 		CU_ASSERT_PTR_NOT_NULL(strstr(out, "meltemi_series_folded{kind=\"service\"} 3\n"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(
+			out, rows[i].calls < 0 ? "meltemi_series_folded{kind=\"workload\"} 0\n"
+					       : "meltemi_series_folded{kind=\"workload\"} 3\n"));
+		end_portions();
 		free(out);
 		mt_ctl_destroy(c);
 		mt_conf_destroy(conf);
 	}
+}
+
+/* ---- Istio's metrics by workload ------------------------------------------------------------ */
+
+static const char canary[] =
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\nspec: "
+	"{hosts: [a.x], addresses: [240.240.1.1], location: MESH_INTERNAL, resolution: STATIC, "
+	"ports: [{number: 80, name: tcp-metaprotocol-dubbo}, {number: 81, name: "
+	"tcp-metaprotocol-thrift}, {number: 82, name: tcp}], endpoints: [{address: 198.51.100.1, "
+	"labels: {version: v1}}, {address: 198.51.100.2, labels: {version: v2}}]}\n";
+
+#define CALLS_OF(version) "destination_version=\"" version "\"", "reporter=\"source\""
+
+/* The id of the canary's service with this protocol. */
+static uint64_t service_of(const struct mt_conf *conf, const char *protocol)
+{
+	const struct mt_snapshot *s = mt_conf_current(conf);
+
+	for (uint32_t i = 0; i < s->n_services; i++) {
+		const struct mt_route_table *t = s->services[i]->routes;
+
+		if (t && strcmp(mt_route_codec(t)->name, protocol) == 0)
+			return s->services[i]->id;
+	}
+	CU_FAIL_FATAL("no such service");
+	return 0;
+}
+
+static bool each_sample_once(const char *out)
+{
+	const char *at = out;
+	bool once = true;
+
+	for (; *at; at += strcspn(at, "\n") + 1) {
+		int len = (int)strcspn(at, "\n");
+		char name[2048];
+
+		if (*at == '#')
+			continue;
+		while (len > 0 && at[len - 1] != ' ')
+			len--;
+		snprintf(name, sizeof(name), "\n%.*s", len, at);
+		once &= !strstr(at + 1, name);
+	}
+	return once;
+}
+
+/*
+ * Calls have the labels of the workload where they ended, those of two ports together. Calls of a
+ * service or workload that the configuration does not have are nobody's.
+ */
+static void istio_of_workloads(void)
+{
+	const struct mt_conf_options opts = {.workers = 1};
+	struct mt_err e;
+	struct mt_conf *conf = mt_conf_create(&opts, &e);
+	const struct mt_workloads *w;
+	uint64_t dubbo, thrift;
+	struct mt_ctl *c;
+	char *out;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	publish_text(conf, canary);
+	dubbo = service_of(conf, "dubbo");
+	thrift = service_of(conf, "thrift");
+	w = mt_conf_current(conf)->clusters[0].workloads;
+	CU_ASSERT_FATAL(w && w->n == 3);
+	begin_portions();
+	portion(dubbo, w->ids[1], 3);
+	portion(dubbo, w->ids[2], 5);
+	portion(thrift, w->ids[2], 7);
+	portion(dubbo, 0, 0)->stats.requests = 11;
+	made_up_portions[n_portions - 1].stats.local[MT_ENDING_no_endpoint] = 11;
+	portion(dubbo, w->ids[1] + 2, 13);
+	portion(dubbo + thrift, w->ids[1], 17);
+	made_up_portions[MT_PORTIONS].stats.requests = made_up_portions[MT_PORTIONS].stats.ok = 19;
+	c = test_ctl(&(struct mt_ctl_env){.conf = conf});
+	out = scraped(c);
+	CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", CALLS_OF("v1")), 3);
+	CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", CALLS_OF("v2")), 12);
+	/* The host has several protocols, whichever of them the workload's calls had. */
+	CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", "protocol=\"dubbo\""), -1);
+	CU_ASSERT_EQUAL(
+		SUM(out, "istio_requests_total", CALLS_OF("v1"), "protocol=\"unknown\""), 3);
+	CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", CALLS_OF("unknown"),
+				"response_flags=\"UH\"", "service=\"a.x\""),
+		11);
+	CU_ASSERT_EQUAL(OF_OTHER(out, "istio_requests_total"), 19);
+	CU_ASSERT_EQUAL(SUM(out, "istio_request_duration_milliseconds_count", CALLS_OF("v2")), 12);
+	CU_ASSERT_EQUAL(SUM(out, "istio_response_bytes_sum", CALLS_OF("v1")), 300);
+	/* As both reporters. */
+	CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", "service=\"a.x\""), 2 * (3 + 12 + 11));
+	CU_ASSERT_TRUE(each_sample_once(out));
+	free(out);
+	end_portions();
+	mt_ctl_destroy(c);
+	mt_conf_destroy(conf);
+}
+
+/*
+ * All calls of an inbound service are this node's. If its host has another port, they are in the
+ * series of unknown workloads, and never in a second one of a workload.
+ */
+static void istio_of_inbound(void)
+{
+	const struct mt_conf_options opts = {.workers = 1};
+	struct mt_err e;
+	struct mt_conf *conf = mt_conf_create(&opts, &e);
+	const struct mt_snapshot *s;
+	const struct mt_workloads *w;
+	struct mt_ctl *c;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	publish_text(conf, canary);
+	s = mt_conf_current(conf);
+	w = s->clusters[0].workloads;
+	c = test_ctl(&(struct mt_ctl_env){.conf = conf});
+	begin_portions();
+	portion(service_of(conf, "thrift"), w->ids[1], 7);
+	portion(service_of(conf, "dubbo"), w->ids[1], 3);
+	portion(service_of(conf, "dubbo"), 0, 2);
+	for (uint32_t inbound = 1; inbound <= 2; inbound++) {
+		char *out;
+
+		for (uint32_t i = 0; i < s->n_services; i++)
+			s->services[i]->inbound = inbound == 2 ||
+						  s->services[i]->id == service_of(conf, "thrift");
+		out = scraped(c);
+		CU_ASSERT_TRUE(each_sample_once(out));
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", CALLS_OF("v1")),
+			inbound == 1 ? 3 : -1);
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", CALLS_OF("unknown")),
+			inbound == 1 ? 9 : -1);
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", "reporter=\"destination\""), 12);
+		free(out);
+	}
+	end_portions();
+	mt_ctl_destroy(c);
+	mt_conf_destroy(conf);
+}
+
+/* Values of labels may hold what ends a value, or a line. */
+static void istio_of_hostile(void)
+{
+	static const char text[] =
+		"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\n"
+		"spec: {hosts: [a.x], addresses: [240.240.1.1], location: MESH_INTERNAL, "
+		"resolution: STATIC, ports: [{number: 80, name: tcp-metaprotocol-dubbo}], "
+		"endpoints: [{address: 198.51.100.1, labels: {version: \"a\\\"} 1\\n\\\\\"}}, "
+		"{address: 198.51.100.2, labels: {version: \"a\\t\\e\"}}]}\n";
+	const struct mt_conf_options opts = {.workers = 1};
+	struct mt_err e;
+	struct mt_conf *conf = mt_conf_create(&opts, &e);
+	const struct mt_workloads *w;
+	struct mt_ctl *c;
+	char *out;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	publish_text(conf, text);
+	w = mt_conf_current(conf)->clusters[0].workloads;
+	CU_ASSERT_FATAL(w && w->n == 3);
+	begin_portions();
+	portion(service_of(conf, "dubbo"), w->ids[1], 3);
+	portion(service_of(conf, "dubbo"), w->ids[2], 5);
+	c = test_ctl(&(struct mt_ctl_env){.conf = conf});
+	out = scraped(c);
+	CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", CALLS_OF("a\\\"} 1\\n\\\\")), 3);
+	CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", CALLS_OF("a\t\x1b")), 5);
+	CU_ASSERT_TRUE(each_sample_once(out));
+	free(out);
+	end_portions();
+	mt_ctl_destroy(c);
+	mt_conf_destroy(conf);
 }
 
 #define REFUSED "meltemi_rate_limit_refused_total{service=\"a.x:80\",kind="
@@ -304,6 +540,9 @@ const struct mt_test load_tests[] = {
 	{"drops", drops},
 	{"ages of endpoints without series of their own", ages_of_others},
 	{"Istio's metrics of hosts without series of their own", istio_of_others},
+	{"Istio's metrics by workload", istio_of_workloads},
+	{"Istio's metrics of an inbound port", istio_of_inbound},
+	{"Istio's metrics of hostile labels", istio_of_hostile},
 	{"refusals by rule", refusals},
 	{"names chosen for their hash", chosen_names},
 	{0},
