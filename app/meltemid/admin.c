@@ -207,6 +207,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.envoy = (enum mt_ctl_envoy)a->envoy.v,
 		.http_names = a->http_names,
 		.n_http_names = a->n_http_names,
+		.workload_series = a->workload_series.v,
 		.otlp = d->node->otlp,
 		.conf = d->conf,
 		.net = d->net,

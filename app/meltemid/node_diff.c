@@ -273,6 +273,8 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 			b->admin.n_http_names),
 		"spec.admin.httpNames");
 	add(&l, a->admin.envoy.v == b->admin.envoy.v, "spec.admin.envoy");
+	add(&l, a->admin.workload_series.v == b->admin.workload_series.v,
+		"spec.admin.workloadSeries");
 	add(&l, same_log(&a->admin.log, &b->admin.log), "spec.admin.log");
 	add(&l, same_tls(a->admin.tls, b->admin.tls), "spec.admin.tls");
 	dns(&l, a->dns, b->dns);

@@ -121,6 +121,7 @@ struct mt_ctl_env {
 	const struct mt_text
 		*http_names; /* admin.httpNames: accepted in the Host header, besides addresses */
 	uint32_t n_http_names;
+	uint32_t workload_series; /* admin.workloadSeries; 0: the default */
 	struct mt_ctl_tls tls;
 
 	struct mt_alog *log;		 /* the access log; NULL: none */

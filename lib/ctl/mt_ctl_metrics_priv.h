@@ -26,7 +26,7 @@ enum mt_series_kind {
 #define MT_SERIES_ENDPOINTS 2000
 #define MT_SERIES_ROUTES    2000
 #define MT_SERIES_LIMITS    1000
-#define MT_SERIES_PORTIONS  500
+#define MT_SERIES_PORTIONS  500 /* unless mt_ctl_env.workload_series has another number */
 #define MT_SERIES_OTHER	    "other"
 
 /* Latency bounds of the exposition; each is the end of a histogram bucket (metrics_service.c). */

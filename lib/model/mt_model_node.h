@@ -179,6 +179,7 @@ struct mt_node_admin {
 		envoy; /* clients that may read Envoy's administration pages: loopback, any, off */
 	struct mt_text *http_names;
 	uint32_t n_http_names;
+	struct mt_num workload_series; /* not set: lib/ctl's default */
 	struct mt_node_log log;
 };
 

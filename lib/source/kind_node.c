@@ -435,6 +435,10 @@ static const struct mt_field admin_fields[] = {
 	{"envoy", MT_F_WORD, AT(struct mt_node_admin, envoy), .words = envoy_words,
 		.help = "clients that may read Envoy's administration pages at `http`: `loopback` "
 			"(default), `any` or none (`off`); no request changes anything"},
+	{"workloadSeries", MT_F_NUM, AT(struct mt_node_admin, workload_series), .min = 1,
+		.max = 2000,
+		.help = "pairs of service and workload with series of their own among Istio's "
+			"metrics of calls; the rest are `other`; default: 500"},
 	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log,
 		.help = "what is logged"},
 	{"tls", MT_F_POINTER, AT(struct mt_node_admin, tls), .sub = &mt_sec_node_tls,

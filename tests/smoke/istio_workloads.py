@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Istio's metrics have the calls of a canary apart: each call has the workload where it ended. Calls without an endpoint have none. A server that becomes
-another workload begins at 0, and keeps no calls of the one before; calls that were under way count for that one.
+another workload begins at 0, and keeps no calls of the one before; calls that were under way count for that one. Workloads without series of their own
+(workloadSeries) are `other`.
 """
 
 import re
@@ -69,7 +70,7 @@ def publish(lab, daemon, *versions):
                                          [(lab.server(i + 1), 20880, {"app": "demo", "version": v}) for i, v in enumerate(versions)]))
 
 
-def body():
+def canary():
     servers = Server(), Server()
     with Lab(servers=2) as lab, lab.listening("server1", 20880, servers[0]), lab.listening("server2", 20880, servers[1]):
         daemon = lab.meltemi()
@@ -103,6 +104,26 @@ def body():
         within(10, lambda: scraped(daemon) == {"v1": CALLS + 1, "v2": CALLS // 2 + 1}, f"the old workload again: {scraped(daemon)}")
         check("meltemi_series_folded{kind=\"workload\"} 0" in daemon.http("/metrics")[1], "all of them have series of their own")
         lint(daemon)
+
+
+def others():
+    """The node has fewer series than there are workloads."""
+    with Lab(servers=2) as lab, lab.listening("server1", 20880, Server()), lab.listening("server2", 20880, Server()):
+        daemon = lab.meltemi()
+        daemon.admin(workloadSeries=1)
+        publish(lab, daemon, "v1", "v2")
+        daemon.start()
+        with lab.connect("client", VIP, 20880) as sock:
+            for ident in range(CALLS):
+                call(sock, ident)
+        equal((sum(scraped(daemon).values()), scraped(daemon, "other")), (CALLS // 2, {"unknown": CALLS // 2}), "calls with series of their own, and others")
+        check("meltemi_series_folded{kind=\"workload\"} 1" in daemon.http("/metrics")[1], "one workload is among the others")
+        lint(daemon)
+
+
+def body():
+    canary()
+    others()
 
 
 main(body)

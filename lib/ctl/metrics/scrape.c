@@ -203,9 +203,9 @@ static struct key key_of_portion(
 	bool apart = p->workload && !service->istio->inbound;
 	const struct mt_examples_of examples = {service->index, service->id, true, p->workload};
 
-	return (struct key){.label = {service->label[0],
-				    apart ? mt_region_printf(&s->region, "%" PRIx64, p->workload)
-					  : ""},
+	return (struct key){
+		.label = {service->label[0],
+			apart ? mt_region_printf(&s->region, "%" PRIx64, p->workload) : ""},
 		.index = portion_index(p),
 		.id = p->key,
 		.served = mt_istio_served_of(
@@ -353,12 +353,18 @@ static int name_all(struct mt_scrape *s)
 
 _Static_assert(MT_ARRAY_LEN(((struct mt_ctl *)NULL)->folds) == MT_SERIES_KINDS, "a fold of each");
 
+static uint32_t limit_of(const struct mt_ctl *c, enum mt_series_kind kind)
+{
+	return kind == MT_SERIES_PORTION && c->env.workload_series ? c->env.workload_series
+								   : kinds[kind].limit;
+}
+
 /* The folds outlive scrapes, so that an item with series of its own keeps them. */
 static int open_folds(struct mt_ctl *c)
 {
 	for (int k = 0; k < MT_SERIES_KINDS; k++) {
 		if (!c->folds[k])
-			c->folds[k] = mt_fold_new(kinds[k].limit, kinds[k].counters);
+			c->folds[k] = mt_fold_new(limit_of(c, k), kinds[k].counters);
 		if (!c->folds[k])
 			return -ENOMEM;
 		mt_fold_begin(c->folds[k]);

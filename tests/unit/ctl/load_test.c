@@ -422,12 +422,12 @@ static void istio_of_inbound(void)
 		char *out;
 
 		for (uint32_t i = 0; i < s->n_services; i++)
-			s->services[i]->inbound = inbound == 2 ||
-						  s->services[i]->id == service_of(conf, "thrift");
+			s->services[i]->inbound =
+				inbound == 2 || s->services[i]->id == service_of(conf, "thrift");
 		out = scraped(c);
 		CU_ASSERT_TRUE(each_sample_once(out));
-		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", CALLS_OF("v1")),
-			inbound == 1 ? 3 : -1);
+		CU_ASSERT_EQUAL(
+			SUM(out, "istio_requests_total", CALLS_OF("v1")), inbound == 1 ? 3 : -1);
 		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", CALLS_OF("unknown")),
 			inbound == 1 ? 9 : -1);
 		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", "reporter=\"destination\""), 12);
@@ -435,6 +435,39 @@ static void istio_of_inbound(void)
 	}
 	end_portions();
 	mt_ctl_destroy(c);
+	mt_conf_destroy(conf);
+}
+
+/* The Node says how many workloads have series of their own. */
+static void istio_of_few(void)
+{
+	const struct mt_conf_options opts = {.workers = 1};
+	struct mt_err e;
+	struct mt_conf *conf = mt_conf_create(&opts, &e);
+	const struct mt_workloads *w;
+	struct mt_ctl *c;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	publish_text(conf, canary);
+	w = mt_conf_current(conf)->clusters[0].workloads;
+	begin_portions();
+	portion(service_of(conf, "dubbo"), w->ids[1], 3);
+	portion(service_of(conf, "dubbo"), w->ids[2], 5);
+	portion(service_of(conf, "dubbo"), 0, 7);
+	for (uint32_t n = 1; n <= 3; n++) {
+		char *out, folded[64];
+
+		c = test_ctl(&(struct mt_ctl_env){.conf = conf, .workload_series = n});
+		out = scraped(c);
+		snprintf(folded, sizeof(folded), "meltemi_series_folded{kind=\"workload\"} %u\n",
+			3 - n);
+		CU_ASSERT_PTR_NOT_NULL(strstr(out, folded));
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", "reporter=\"source\""), 15);
+		CU_ASSERT_EQUAL(OF_OTHER(out, "istio_requests_total") > 0, n < 3);
+		free(out);
+		mt_ctl_destroy(c);
+	}
+	end_portions();
 	mt_conf_destroy(conf);
 }
 
@@ -542,6 +575,7 @@ const struct mt_test load_tests[] = {
 	{"Istio's metrics of hosts without series of their own", istio_of_others},
 	{"Istio's metrics by workload", istio_of_workloads},
 	{"Istio's metrics of an inbound port", istio_of_inbound},
+	{"Istio's metrics of few workloads", istio_of_few},
 	{"Istio's metrics of hostile labels", istio_of_hostile},
 	{"refusals by rule", refusals},
 	{"names chosen for their hash", chosen_names},
