@@ -37,6 +37,29 @@ static uint64_t time_of(int64_t seconds, int32_t nanos)
 	return (uint64_t)seconds * MT_SEC + (uint64_t)nanos;
 }
 
+/* ---- quotas ---------------------------------------------------------------------------------- */
+
+/* Longer ids make a quota useless: it counts as none. */
+#define ID_MAX 255
+
+static void read_quota(struct mt_rls_answer *a, struct mt_rls_quota *q,
+	const Xds__RateLimitResponse__Quota *from, uint64_t unix_ns)
+{
+	const Xds__Timestamp *end;
+	size_t len;
+
+	if (!from || from->expiration_specifier_case !=
+			     XDS__RATE_LIMIT_RESPONSE__QUOTA__EXPIRATION_SPECIFIER_VALID_UNTIL)
+		return;
+	end = from->valid_until;
+	len = strlen(from->id);
+	if (!is_time(end->seconds, end->nanos) || time_of(end->seconds, end->nanos) <= unix_ns ||
+		len > ID_MAX || !put(a, &q->id, from->id, len))
+		return;
+	q->requests = from->requests;
+	q->lasts = time_of(end->seconds, end->nanos) - unix_ns;
+}
+
 /* ---- statuses -------------------------------------------------------------------------------- */
 
 static enum mt_rls_code code_of(int32_t code)
@@ -45,25 +68,27 @@ static enum mt_rls_code code_of(int32_t code)
 							      : MT_RLS_UNKNOWN;
 }
 
-static void read_status(
-	struct mt_rls_status *s, const Xds__RateLimitResponse__DescriptorStatus *from)
+static void read_status(struct mt_rls_answer *a, struct mt_rls_status *s,
+	const Xds__RateLimitResponse__DescriptorStatus *from, uint64_t unix_ns)
 {
 	const Xds__Duration *reset = from->duration_until_reset;
 
 	s->code = code_of(from->code);
+	s->remaining = from->limit_remaining;
+	read_quota(a, &s->quota, from->quota, unix_ns);
 	if (reset && is_time(reset->seconds, reset->nanos)) {
 		s->has_reset = true;
 		s->reset = time_of(reset->seconds, reset->nanos);
 	}
 }
 
-static void read_statuses(
-	struct mt_rls_answer *a, uint32_t n_descriptors, const Xds__RateLimitResponse *r)
+static void read_statuses(struct mt_rls_answer *a, uint32_t n_descriptors,
+	const Xds__RateLimitResponse *r, uint64_t unix_ns)
 {
 	if (r->n_statuses != n_descriptors || n_descriptors > MT_RLS_DESCRIPTORS)
 		return;
 	for (; a->n_statuses < n_descriptors; a->n_statuses++)
-		read_status(&a->status[a->n_statuses], r->statuses[a->n_statuses]);
+		read_status(a, &a->status[a->n_statuses], r->statuses[a->n_statuses], unix_ns);
 }
 
 /* ---- headers --------------------------------------------------------------------------------- */
@@ -94,9 +119,11 @@ static void begin(struct mt_rls_answer *a)
 	a->code = MT_RLS_UNKNOWN;
 	a->n_statuses = a->n_headers = a->used = 0;
 	memset(a->status, 0, sizeof(a->status));
+	memset(&a->quota, 0, sizeof(a->quota));
 }
 
-bool mt_rls_read(struct mt_rls_answer *a, uint32_t n_descriptors, const uint8_t *data, size_t len)
+bool mt_rls_read(struct mt_rls_answer *a, uint32_t n_descriptors, const uint8_t *data, size_t len,
+	uint64_t unix_ns)
 {
 	struct mt_pb_arena arena;
 	Xds__RateLimitResponse *r;
@@ -107,7 +134,8 @@ bool mt_rls_read(struct mt_rls_answer *a, uint32_t n_descriptors, const uint8_t 
 	r = mt_pb_unpack(&arena, &xds__rate_limit_response__descriptor, data, len, &why);
 	if (r) {
 		a->code = code_of(r->overall_code);
-		read_statuses(a, n_descriptors, r);
+		read_statuses(a, n_descriptors, r, unix_ns);
+		read_quota(a, &a->quota, r->quota, unix_ns);
 		read_headers(a, r->request_headers_to_add, r->n_request_headers_to_add);
 	}
 	mt_pb_arena_fini(&arena);

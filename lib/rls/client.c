@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 _Static_assert(
 	offsetof(struct mt_rls_slot, callout) == 0, "lib/callout finds slots by their start");
@@ -33,11 +34,19 @@ static void fail(struct mt_callout_slot *of, enum mt_callout_failure why)
 	s->verdict = why == MT_CALLOUT_EXPIRED ? MT_RLS_EXPIRED : MT_RLS_UNJUDGED;
 }
 
+static uint64_t unix_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * MT_SEC + (uint64_t)t.tv_nsec;
+}
+
 static void decode(struct mt_callout_slot *of, const uint8_t *data, size_t len)
 {
 	struct mt_rls_slot *s = slot_of(of);
 
-	if (!mt_rls_read(&s->answer, s->keys.n, data, len)) {
+	if (!mt_rls_read(&s->answer, s->keys.n, data, len, unix_now())) {
 		fail(of, MT_CALLOUT_BAD_ANSWER);
 		return;
 	}

@@ -25,8 +25,10 @@
  * - The overall code alone decides. Statuses count only if there is one for each descriptor; they
  *   are in the order of the descriptors. An answer with another overall code than OK and OVER_LIMIT
  *   counts as no answer.
- * - Headers that do not fit into an answer are left out. The decision stays: a service must not let
- *   a call pass because it sends many. Limits, quotas and headers for replies are not read.
+ * - Headers and quotas that do not fit into an answer are left out. The decision stays: a service
+ *   must not let a call pass because it sends many. Limits and headers for replies are not read.
+ * - A quota needs a number of requests and a time at which it ends. Without these it counts as
+ *   none, because it would have no end.
  * - The memory belongs to one worker. An entry lasts at most a second from the answer, and ends a
  *   second before the limit's window; if the window ends sooner, it lasts 20 ms. A service knows
  *   the end in whole seconds only, so a new window may be up to 20 ms late.
@@ -57,15 +59,19 @@ struct mt_rls_query {
 	struct mt_slice domain;
 	const struct mt_rls_descriptor *descriptors;
 	uint32_t n_descriptors;
+	const uint32_t *hits; /* of each descriptor, 1 or more; NULL: 1 each */
 };
 
 /*
  * For each descriptor a hash with a secret key (mt_secret_hash.h) of the service, the domain and
- * the encoded descriptor. A caller cannot make a descriptor with another one's hash.
+ * the encoded descriptor, without its hits. A caller cannot make a descriptor with another one's
+ * hash.
  */
 struct mt_rls_keys {
 	uint64_t of[MT_RLS_DESCRIPTORS];
 	uint32_t n;
+	uint64_t set;  /* the same of all descriptors together */
+	uint64_t seed; /* hash of the service and the domain */
 };
 
 /*
@@ -84,10 +90,20 @@ struct mt_rls_text {
 	uint16_t at, len; /* offset and length in `bytes` of the answer */
 };
 
+/* Calls that may pass without a query. */
+struct mt_rls_quota {
+	uint32_t requests; /* with the one that was queried; 0: there is no quota */
+	uint64_t lasts;	   /* ns, as of the answer */
+	/* Quotas with the same id are one; "": it has no id. */
+	struct mt_rls_text id;
+};
+
 struct mt_rls_status {
 	enum mt_rls_code code;
 	bool has_reset;
-	uint64_t reset; /* ns until the limit's window ends, as of the answer */
+	uint64_t reset;	    /* ns until the limit's window ends, as of the answer */
+	uint32_t remaining; /* hits left in the window */
+	struct mt_rls_quota quota;
 };
 
 struct mt_rls_header {
@@ -98,6 +114,7 @@ struct mt_rls_answer {
 	enum mt_rls_code code; /* OK or OVER_LIMIT */
 	uint32_t n_statuses;   /* of the query's descriptors, in their order; or 0 */
 	struct mt_rls_status status[MT_RLS_DESCRIPTORS];
+	struct mt_rls_quota quota; /* of the whole set of descriptors */
 	uint32_t n_headers;
 	struct mt_rls_header header[MT_RLS_HEADERS]; /* to add to the request */
 	uint32_t used;
@@ -105,10 +122,12 @@ struct mt_rls_answer {
 };
 
 /*
- * Decodes a RateLimitResponse to a query with `n_descriptors`. False: the bytes are not such a
- * message, need too much memory, or decide nothing.
+ * Decodes a RateLimitResponse to a query with `n_descriptors`. `unix_ns`: the time of day, with
+ * which the ends of quotas are compared. False: the bytes are not such a message, need too much
+ * memory, or decide nothing.
  */
-bool mt_rls_read(struct mt_rls_answer *a, uint32_t n_descriptors, const uint8_t *data, size_t len);
+bool mt_rls_read(struct mt_rls_answer *a, uint32_t n_descriptors, const uint8_t *data, size_t len,
+	uint64_t unix_ns);
 
 static inline const char *mt_rls_text(const struct mt_rls_answer *a, struct mt_rls_text t)
 {

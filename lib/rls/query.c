@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Wire types (protobuf encoding, "message structure"). */
-enum { BYTES = 2 };
+enum { VARINT = 0, BYTES = 2 };
 
 #define TAG(field, type) ((field) << 3 | (type))
 
@@ -35,9 +35,16 @@ static uint64_t entry_len(const struct mt_rls_entry *e)
 	return field_len(e->key.len) + (e->value.len ? field_len(e->value.len) : 0);
 }
 
-static uint64_t descriptor_len(const struct mt_rls_descriptor *d)
+/* The length of a number as a field. */
+static uint64_t number_len(uint64_t v)
 {
-	uint64_t len = 0;
+	return 1 + mt_varint_len(v);
+}
+
+/* `hits`: 1 is the default, and left out. */
+static uint64_t descriptor_len(const struct mt_rls_descriptor *d, uint32_t hits)
+{
+	uint64_t len = hits > 1 ? field_len(number_len(hits)) : 0;
 
 	for (uint32_t i = 0; i < d->n_entries; i++)
 		len += field_len(entry_len(&d->entry[i]));
@@ -70,6 +77,12 @@ static void put_text(struct writer *w, uint32_t field, struct mt_slice text)
 		return;
 	memcpy(w->to + w->at, text.p, text.len);
 	w->at += text.len;
+}
+
+static void put_number(struct writer *w, uint32_t field, uint64_t v)
+{
+	put_varint(w, TAG(field, VARINT));
+	put_varint(w, v);
 }
 
 static void put_descriptor(struct writer *w, const struct mt_rls_descriptor *d)
@@ -105,6 +118,28 @@ static bool is_query(const struct mt_rls_query *q)
 	return true;
 }
 
+/* ---- hits ------------------------------------------------------------------------------------ */
+
+/*
+ * The hits of all descriptors, if they have the same number: services know that of the query, older
+ * ones not that of a descriptor. 0: the numbers differ.
+ */
+static uint32_t common_hits(const struct mt_rls_query *q)
+{
+	for (uint32_t i = 1; q->hits && i < q->n_descriptors; i++)
+		if (q->hits[i] != q->hits[0])
+			return 0;
+	return q->hits ? q->hits[0] : 1;
+}
+
+static void put_hits(struct writer *w, uint32_t hits)
+{
+	if (hits <= 1)
+		return;
+	put_begin(w, 3, number_len(hits));
+	put_number(w, 1, hits);
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 /* The common part of the keys of a query's descriptors. */
@@ -118,21 +153,27 @@ size_t mt_rls_pack(const struct mt_rls_query *q, uint32_t service, uint8_t *to, 
 	struct mt_rls_keys *keys)
 {
 	struct writer w = {.to = to, .room = room};
-	uint64_t seed;
+	uint32_t common;
 
 	keys->n = 0;
 	if (!is_query(q))
 		return 0;
-	seed = seed_of(q, service);
+	common = common_hits(q);
+	keys->seed = seed_of(q, service);
 	put_text(&w, 1, q->domain);
 	for (uint32_t i = 0; i < q->n_descriptors && !w.full; i++) {
+		uint32_t hits = common ? 1 : q->hits[i];
 		size_t begin;
 
-		put_begin(&w, 2, descriptor_len(&q->descriptors[i]));
+		put_begin(&w, 2, descriptor_len(&q->descriptors[i], hits));
 		begin = w.at;
 		put_descriptor(&w, &q->descriptors[i]);
-		keys->of[keys->n++] = mt_secret_hash(to + begin, w.at - begin, seed);
+		keys->of[keys->n++] = mt_secret_hash(to + begin, w.at - begin, keys->seed);
+		put_hits(&w, hits);
 	}
+	keys->set = mt_secret_hash(keys->of, keys->n * sizeof(keys->of[0]), keys->seed);
+	if (common > 1)
+		put_number(&w, 3, common);
 	if (w.full)
 		keys->n = 0;
 	return w.full ? 0 : w.at;

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define ROOM 4096
+/* The time of day of answers, ns. */
+#define UNIX_NOW (1700000000 * MT_SEC)
 
 /* ---- answers ---------------------------------------------------------------------------------------- */
 
@@ -20,9 +22,19 @@ static void check_text(const struct mt_rls_answer *a, struct mt_rls_text t)
 	MT_ASSERT(t.at + t.len < a->used && mt_rls_text(a, t)[t.len] == '\0');
 }
 
-static void check_status(const struct mt_rls_status *s)
+static void check_quota(const struct mt_rls_answer *a, const struct mt_rls_quota *q)
+{
+	if (!q->requests)
+		return;
+	MT_ASSERT(q->lasts && q->lasts <= UINT64_MAX - UNIX_NOW);
+	check_text(a, q->id);
+}
+
+static void check_status(const struct mt_rls_answer *a, const struct mt_rls_status *s)
 {
 	uint64_t lasts = mt_rls_over_lasts(s);
+
+	check_quota(a, &s->quota);
 
 	MT_ASSERT(s->code <= MT_RLS_OVER_LIMIT);
 	MT_ASSERT(lasts >= 20 * MT_MSEC && lasts <= MT_SEC);
@@ -32,13 +44,14 @@ static void read_answer(struct mt_rls_answer *a, const uint8_t *data, size_t len
 {
 	/* The first byte is how much was asked. */
 	uint32_t asked = len ? data[0] % (MT_RLS_DESCRIPTORS + 2) : 0;
-	bool decided = mt_rls_read(a, asked, len ? data + 1 : data, len ? len - 1 : 0);
+	bool decided = mt_rls_read(a, asked, len ? data + 1 : data, len ? len - 1 : 0, UNIX_NOW);
 
 	MT_ASSERT(decided == (a->code != MT_RLS_UNKNOWN) && a->used <= MT_RLS_BYTES);
 	MT_ASSERT(!a->n_statuses || (a->n_statuses == asked && asked <= MT_RLS_DESCRIPTORS));
 	MT_ASSERT(a->n_headers <= MT_RLS_HEADERS);
 	for (uint32_t i = 0; i < a->n_statuses; i++)
-		check_status(&a->status[i]);
+		check_status(a, &a->status[i]);
+	check_quota(a, &a->quota);
 	for (uint32_t i = 0; i < a->n_headers; i++) {
 		check_text(a, a->header[i].key);
 		check_text(a, a->header[i].value);
@@ -82,8 +95,9 @@ static void check_same(const char *got, struct mt_slice want)
 }
 
 static void check_descriptor(
-	const Xds__RateLimitDescriptor *got, const struct mt_rls_descriptor *want)
+	const Xds__RateLimitDescriptor *got, const struct mt_rls_descriptor *want, uint64_t hits)
 {
+	MT_ASSERT((got->hits_addend ? got->hits_addend->value : 1) == hits);
 	MT_ASSERT(got->n_entries == want->n_entries);
 	for (uint32_t i = 0; i < want->n_entries; i++) {
 		check_same(got->entries[i]->key, want->entry[i].key);
@@ -94,7 +108,8 @@ static void check_descriptor(
 static void ask(struct input in)
 {
 	static struct mt_rls_descriptor d[MT_RLS_DESCRIPTORS];
-	struct mt_rls_query q = {.descriptors = d};
+	uint32_t hits[MT_RLS_DESCRIPTORS];
+	struct mt_rls_query q = {.descriptors = d, .hits = hits};
 	Xds__RateLimitRequest *r;
 	struct mt_rls_keys keys;
 	uint8_t bytes[ROOM];
@@ -105,6 +120,8 @@ static void ask(struct input in)
 	q.n_descriptors = byte(&in) % (MT_RLS_DESCRIPTORS + 2);
 	for (uint32_t i = 0; i < MT_MIN(q.n_descriptors, (uint32_t)MT_RLS_DESCRIPTORS); i++)
 		read_descriptor(&in, &d[i]);
+	for (uint32_t i = 0; i < MT_RLS_DESCRIPTORS; i++)
+		hits[i] = 1 + byte(&in);
 	len = mt_rls_pack(&q, 1, bytes, room, &keys);
 	MT_ASSERT(len <= room && keys.n == (len ? q.n_descriptors : 0));
 	if (!len)
@@ -116,7 +133,8 @@ static void ask(struct input in)
 	MT_ASSERT(r && r->n_descriptors == q.n_descriptors);
 	check_same(r->domain, q.domain);
 	for (uint32_t i = 0; i < q.n_descriptors; i++)
-		check_descriptor(r->descriptors[i], &d[i]);
+		check_descriptor(r->descriptors[i], &d[i], r->hits_addend ? 1 : hits[i]);
+	MT_ASSERT(!r->hits_addend || r->hits_addend == hits[0]);
 	xds__rate_limit_request__free_unpacked(r, NULL);
 }
 

@@ -6,13 +6,16 @@
 
 static struct mt_rls_answer answer;
 
+/* The time of day of each answer, s. */
+#define UNIX 1699999990ll
+
 static bool reads(uint32_t n_descriptors, const char *hex)
 {
 	uint8_t bytes[1024];
 
 	/* What an earlier answer has left must not count. */
 	memset(&answer, 0xee, sizeof(answer));
-	return mt_rls_read(&answer, n_descriptors, bytes, unhex(hex, bytes));
+	return mt_rls_read(&answer, n_descriptors, bytes, unhex(hex, bytes), UNIX * MT_SEC);
 }
 
 static bool is_text(struct mt_rls_text t, const char *want)
@@ -30,7 +33,7 @@ static void test_bare(void)
 	CU_ASSERT_EQUAL(answer.n_headers, 0);
 }
 
-/* With limits, quotas and headers for replies, which are skipped. */
+/* With limits and headers for replies, which are skipped. The last quota has no end. */
 #define OVER                                                                                       \
 	"0802122008011210080a10021a0a7065725f6d696e75746518092208083b1080cab5ee01121e080212040801" \
 	"1007220208032a10080512080880e2cf"                                                         \
@@ -50,6 +53,11 @@ static void test_over(void)
 	CU_ASSERT(t[0].has_reset && t[0].reset == 59500 * MT_MSEC);
 	CU_ASSERT_EQUAL(t[1].code, MT_RLS_OVER_LIMIT);
 	CU_ASSERT(t[1].has_reset && t[1].reset == 3 * MT_SEC);
+	CU_ASSERT(t[0].remaining == 9 && t[1].remaining == 0);
+	CU_ASSERT(t[0].quota.requests == 0 && answer.quota.requests == 0);
+	CU_ASSERT_EQUAL(t[1].quota.requests, 5);
+	CU_ASSERT_EQUAL(t[1].quota.lasts, 10 * MT_SEC + 7);
+	CU_ASSERT(is_text(t[1].quota.id, "q1"));
 	CU_ASSERT_EQUAL_FATAL(answer.n_headers, 1);
 	CU_ASSERT(
 		is_text(answer.header[0].key, "x-limited") && is_text(answer.header[0].value, ""));
@@ -104,6 +112,78 @@ static void test_times(void)
 	}
 }
 
+/* ---- quotas ---------------------------------------------------------------------------------------- */
+
+/* Reads an answer whose status and whole have the same quota; the requests that both grant. */
+static uint32_t reads_quota(Xds__RateLimitResponse__Quota *q, Xds__Timestamp *end, size_t id_len)
+{
+	static char id[MT_RLS_BYTES];
+	uint8_t bytes[2 * MT_RLS_BYTES];
+	Xds__RateLimitResponse__DescriptorStatus
+		s = XDS__RATE_LIMIT_RESPONSE__DESCRIPTOR_STATUS__INIT,
+		*list[] = {&s};
+	Xds__RateLimitResponse r = XDS__RATE_LIMIT_RESPONSE__INIT;
+
+	memset(id, 'i', id_len);
+	id[id_len] = '\0';
+	q->id = id;
+	if (end) {
+		q->expiration_specifier_case =
+			XDS__RATE_LIMIT_RESPONSE__QUOTA__EXPIRATION_SPECIFIER_VALID_UNTIL;
+		q->valid_until = end;
+	}
+	s.code = r.overall_code = MT_RLS_OK;
+	s.quota = r.quota = q;
+	r.statuses = list;
+	r.n_statuses = 1;
+	memset(&answer, 0xee, sizeof(answer));
+	CU_ASSERT(mt_rls_read(
+		&answer, 1, bytes, xds__rate_limit_response__pack(&r, bytes), UNIX * MT_SEC));
+	CU_ASSERT_EQUAL_FATAL(answer.n_statuses, 1);
+	CU_ASSERT_EQUAL(answer.status[0].quota.requests, answer.quota.requests);
+	if (answer.quota.requests) {
+		CU_ASSERT_EQUAL(answer.status[0].quota.lasts, answer.quota.lasts);
+		CU_ASSERT(is_text(answer.quota.id, id) && is_text(answer.status[0].quota.id, id));
+	}
+	return answer.quota.requests;
+}
+
+/* A quota has a time that is one, later than now, and an id that is not too long. */
+static void test_quotas(void)
+{
+	static const struct {
+		int64_t seconds;
+		int32_t nanos;
+		uint64_t lasts; /* 0: it is none */
+	} t[] = {
+		{UNIX + 1, 5, MT_SEC + 5},
+		{UNIX, 1, 1},
+		{UNIX, 0, 0},
+		{UNIX - 1, 999999999, 0},
+		{UNIX + 1, -1, 0},
+		{UNIX + 1, 1000000000, 0},
+		{-1, 0, 0},
+		{INT64_MAX, 0, 0},
+	};
+	Xds__RateLimitResponse__Quota q = XDS__RATE_LIMIT_RESPONSE__QUOTA__INIT;
+	Xds__Timestamp end = XDS__TIMESTAMP__INIT;
+
+	q.requests = 4;
+	CU_ASSERT_EQUAL(reads_quota(&q, NULL, 0), 0);
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		end.seconds = t[i].seconds;
+		end.nanos = t[i].nanos;
+		CU_ASSERT_EQUAL(reads_quota(&q, &end, i), t[i].lasts ? 4 : 0);
+		CU_ASSERT(!t[i].lasts || answer.quota.lasts == t[i].lasts);
+	}
+	end.seconds = UNIX + 1;
+	end.nanos = 0;
+	CU_ASSERT_EQUAL(reads_quota(&q, &end, 255), 4);
+	CU_ASSERT_EQUAL(reads_quota(&q, &end, 256), 0);
+	q.requests = 0;
+	CU_ASSERT_EQUAL(reads_quota(&q, &end, 2), 0);
+}
+
 /* ---- what does not fit ----------------------------------------------------------------------------- */
 
 #define MANY (MT_RLS_HEADERS + 4)
@@ -125,7 +205,8 @@ static bool reads_headers(uint32_t n, uint32_t value_len)
 	r.request_headers_to_add = list;
 	r.n_request_headers_to_add = n;
 	memset(&answer, 0xee, sizeof(answer));
-	return mt_rls_read(&answer, 1, bytes, xds__rate_limit_response__pack(&r, bytes));
+	return mt_rls_read(
+		&answer, 1, bytes, xds__rate_limit_response__pack(&r, bytes), UNIX * MT_SEC);
 }
 
 /* The service refuses the call, however much it sends with it. */
@@ -154,7 +235,7 @@ static void test_headers_of_replies(void)
 	for (uint32_t i = 0; i < MT_RLS_HEADERS; i++, len += 8)
 		memcpy(bytes + len, "\x1a\x06\x0a\x01r\x12\x01s", 8);
 	memcpy(bytes + len, "\x22\x06\x0a\x01k\x12\x01v", 8);
-	CU_ASSERT(mt_rls_read(&answer, 1, bytes, len + 8));
+	CU_ASSERT(mt_rls_read(&answer, 1, bytes, len + 8, UNIX * MT_SEC));
 	CU_ASSERT_EQUAL_FATAL(answer.n_headers, 1);
 	CU_ASSERT(is_text(answer.header[0].key, "k") && is_text(answer.header[0].value, "v"));
 }
@@ -166,12 +247,13 @@ static void test_too_much_memory(void)
 
 	for (size_t i = 2; i < sizeof(bytes); i += 2)
 		bytes[i] = 0x12;
-	CU_ASSERT(!mt_rls_read(&answer, 1, bytes, sizeof(bytes)));
-	CU_ASSERT(mt_rls_read(&answer, 1, bytes, 200));
+	CU_ASSERT(!mt_rls_read(&answer, 1, bytes, sizeof(bytes), UNIX * MT_SEC));
+	CU_ASSERT(mt_rls_read(&answer, 1, bytes, 200, UNIX * MT_SEC));
 }
 
 const struct mt_test answer_tests[] = {{"bare", test_bare}, {"over", test_over},
 	{"other_statuses", test_other_statuses}, {"undecided", test_undecided},
-	{"times", test_times}, {"headers_that_do_not_fit", test_headers_that_do_not_fit},
+	{"times", test_times}, {"quotas", test_quotas},
+	{"headers_that_do_not_fit", test_headers_that_do_not_fit},
 	{"headers_of_replies", test_headers_of_replies}, {"too_much_memory", test_too_much_memory},
 	{0}};

@@ -77,7 +77,7 @@ static struct mt_rls_slot *ask(struct mt_callout_provider *p, uint64_t timeout)
 		{.entry = {{slice("method"), slice("get")}}, .n_entries = 1},
 		{.entry = {{slice("user"), slice("joe")}}, .n_entries = 1},
 	};
-	const struct mt_rls_query q = {slice("shop"), d, 2};
+	const struct mt_rls_query q = {slice("shop"), d, 2, NULL};
 	struct mt_rls_slot *s = mt_rls_slot(lane);
 	struct mt_rls_keys keys;
 	uint8_t bytes[MT_RLS_QUERY];

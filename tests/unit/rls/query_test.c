@@ -35,7 +35,7 @@ static void check(const struct mt_rls_query *q, const char *hex)
 static void test_bytes(void)
 {
 	struct mt_rls_descriptor d[2] = {descriptor("method", "get")};
-	struct mt_rls_query q = {slice("shop"), d, 1};
+	struct mt_rls_query q = {slice("shop"), d, 1, NULL};
 
 	check(&q, "0a0473686f70120f0a0d0a066d6574686f641203676574");
 	d[0].entry[d[0].n_entries++] = (struct mt_rls_entry){slice("tenant"), slice("")};
@@ -45,13 +45,40 @@ static void test_bytes(void)
 		  "120f0a0d0a047573657212056a6f73c3a9");
 }
 
+/* Hits of all descriptors are those of the query, others are the descriptor's; 1 is left out. */
+static void test_hits(void)
+{
+	const struct mt_rls_descriptor d[] = {
+		descriptor("method", "get"), descriptor("user", "jos\303\251")};
+	uint32_t hits[2] = {10, 9};
+	struct mt_rls_query q = {slice("shop"), d, 1, hits};
+	struct mt_rls_keys with, without;
+	uint8_t bytes[256];
+
+	check(&q, "0a0473686f70120f0a0d0a066d6574686f641203676574180a");
+	hits[0] = 300;
+	q.n_descriptors = 2;
+	check(&q, "0a0473686f7012140a0d0a066d6574686f6412036765741a0308ac02"
+		  "12130a0d0a047573657212056a6f73c3a91a020809");
+	hits[1] = 1;
+	check(&q, "0a0473686f7012140a0d0a066d6574686f6412036765741a0308ac02"
+		  "120f0a0d0a047573657212056a6f73c3a9");
+	CU_ASSERT_NOT_EQUAL(mt_rls_pack(&q, SERVICE, bytes, sizeof(bytes), &with), 0);
+	hits[0] = 1;
+	check(&q, "0a0473686f70120f0a0d0a066d6574686f641203676574"
+		  "120f0a0d0a047573657212056a6f73c3a9");
+	CU_ASSERT_NOT_EQUAL(mt_rls_pack(&q, SERVICE, bytes, sizeof(bytes), &without), 0);
+	CU_ASSERT(with.of[0] == without.of[0] && with.of[1] == without.of[1]);
+	CU_ASSERT(with.set == without.set && with.seed == without.seed);
+}
+
 /* The largest that is allowed, as the library reads it. */
 static void test_largest(void)
 {
 	static struct mt_rls_descriptor d[MT_RLS_DESCRIPTORS];
 	static uint8_t bytes[65536];
 	static char value[300];
-	const struct mt_rls_query q = {slice("shop"), d, MT_RLS_DESCRIPTORS};
+	const struct mt_rls_query q = {slice("shop"), d, MT_RLS_DESCRIPTORS, NULL};
 	struct mt_rls_keys keys;
 	Xds__RateLimitRequest *r;
 	size_t len;
@@ -79,7 +106,7 @@ static void test_largest(void)
 static void test_controls(void)
 {
 	struct mt_rls_descriptor d = descriptor("key", "\302\200\302\237\033");
-	const struct mt_rls_query q = {slice("shop"), &d, 1};
+	const struct mt_rls_query q = {slice("shop"), &d, 1, NULL};
 
 	check(&q, "0a0473686f70120e0a0c0a036b65791205c280c29f1b");
 }
@@ -106,7 +133,7 @@ static void test_refused(void)
 	uint8_t bytes[1024];
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
-		const struct mt_rls_query q = {slice(t[i].domain), many, t[i].n};
+		const struct mt_rls_query q = {slice(t[i].domain), many, t[i].n, NULL};
 
 		for (uint32_t k = 0; k < MT_ARRAY_LEN(many); k++) {
 			many[k] = descriptor(t[i].key, t[i].value);
@@ -120,7 +147,7 @@ static void test_refused(void)
 static void test_nul(void)
 {
 	struct mt_rls_descriptor d = descriptor("key", "v");
-	const struct mt_rls_query q = {slice("shop"), &d, 1};
+	const struct mt_rls_query q = {slice("shop"), &d, 1, NULL};
 	struct mt_rls_keys keys;
 	uint8_t bytes[64];
 
@@ -131,7 +158,7 @@ static void test_nul(void)
 static uint64_t key_of(const char *domain, struct mt_rls_descriptor d, uint32_t service)
 {
 	const struct mt_rls_descriptor both[] = {descriptor("other", "one"), d};
-	const struct mt_rls_query q = {slice(domain), both, 2};
+	const struct mt_rls_query q = {slice(domain), both, 2, NULL};
 	struct mt_rls_keys keys;
 	uint8_t bytes[256];
 
@@ -144,7 +171,7 @@ static uint64_t key_of(const char *domain, struct mt_rls_descriptor d, uint32_t 
 static void test_keys(void)
 {
 	struct mt_rls_descriptor d = descriptor("key", "v"), other = descriptor("key", "w");
-	const struct mt_rls_query alone = {slice("shop"), &d, 1};
+	const struct mt_rls_query alone = {slice("shop"), &d, 1, NULL};
 	struct mt_rls_keys keys;
 	uint8_t bytes[256];
 	uint64_t key = key_of("shop", d, SERVICE);
@@ -154,8 +181,10 @@ static void test_keys(void)
 	CU_ASSERT_NOT_EQUAL(key_of("shop", other, SERVICE), key);
 	CU_ASSERT_NOT_EQUAL(key_of("shops", d, SERVICE), key);
 	CU_ASSERT_NOT_EQUAL(key_of("shop", d, SERVICE + 1), key);
+	/* That of the set is another one, also of one descriptor. */
+	CU_ASSERT_NOT_EQUAL(keys.set, key);
 }
 
-const struct mt_test query_tests[] = {{"bytes", test_bytes}, {"largest", test_largest},
-	{"refused", test_refused}, {"nul", test_nul}, {"controls", test_controls},
-	{"keys", test_keys}, {0}};
+const struct mt_test query_tests[] = {{"bytes", test_bytes}, {"hits", test_hits},
+	{"largest", test_largest}, {"refused", test_refused}, {"nul", test_nul},
+	{"controls", test_controls}, {"keys", test_keys}, {0}};
