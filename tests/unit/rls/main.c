@@ -6,7 +6,7 @@
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"query", query_tests}, {"answer", answer_tests},
-		{"over", over_tests}, {"client", client_tests}, {0}};
+		{"over", over_tests}, {"grants", grants_tests}, {"client", client_tests}, {0}};
 
 	signal(SIGPIPE, SIG_IGN);
 	return mt_test_main(suites, argc, argv);

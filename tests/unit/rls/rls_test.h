@@ -4,7 +4,8 @@
 #include "mt_rls.h"
 #include "mt_test.h"
 
-extern const struct mt_test query_tests[], answer_tests[], over_tests[], client_tests[];
+extern const struct mt_test query_tests[], answer_tests[], over_tests[], grants_tests[],
+	client_tests[];
 
 static inline struct mt_slice slice(const char *text)
 {
