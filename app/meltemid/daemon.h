@@ -273,6 +273,7 @@ struct daemon {
 	struct mt_token_pool *tokens;  /* thread that verifies tokens */
 	struct mt_extauthz *asks;      /* thread for external authorization */
 	struct mt_callout *limits;     /* thread for rate limit services */
+	struct mt_rls_grants *grants;  /* hits granted by these services */
 	struct mt_alog *log;	       /* access log (access_log.c) */
 	struct mt_export *export;      /* sends it to collectors */
 	bool log_due, log_told;	       /* its outputs could not be set; that was logged */

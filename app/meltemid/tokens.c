@@ -6,8 +6,10 @@
 #include "daemon.h"
 
 #include "mt_jwks_store.h"
+#include "mt_rls_grants.h"
 
 #include <errno.h>
+#include <string.h>
 
 int tokens_start(struct daemon *d, struct mt_err *e)
 {
@@ -16,7 +18,10 @@ int tokens_start(struct daemon *d, struct mt_err *e)
 	d->tokens = mt_token_pool_new(d->n_workers, e);
 	d->asks = d->tokens ? mt_extauthz_new(d->n_workers, e) : NULL;
 	d->limits = d->asks ? mt_rls_new(d->n_workers, e) : NULL;
-	if (!d->limits)
+	d->grants = d->limits ? mt_rls_grants_new(1) : NULL;
+	if (d->limits && !d->grants)
+		mt_err(e, -ENOMEM, "quotas of rate limit services: %s", strerror(ENOMEM));
+	if (!d->grants)
 		return -ENOMEM;
 	return mt_jwks_store_start(
 		mt_conf_jwks(d->conf), jwks ? jwks->roots.s : NULL, jwks && jwks->local.v, e);
@@ -25,6 +30,8 @@ int tokens_start(struct daemon *d, struct mt_err *e)
 /* Runs after the workers have ended. */
 void tokens_stop(struct daemon *d)
 {
+	mt_rls_grants_free(d->grants);
+	d->grants = NULL;
 	mt_rls_free(d->limits);
 	d->limits = NULL;
 	mt_extauthz_free(d->asks);

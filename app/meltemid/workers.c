@@ -158,6 +158,7 @@ int workers_start(struct daemon *d, struct mt_err *e)
 			.limiter = d->l4_limiter,
 			.asks = mt_extauthz_lane(d->asks, i),
 			.limits = mt_callout_lane(d->limits, i),
+			.grants = d->grants,
 			.tokens = mt_token_pool_lane(d->tokens, i),
 			.log = mt_alog_ring(d->log, i),
 			.wake_fd = d->wake_fd,

@@ -24,6 +24,8 @@
  *   provider's timeout, with the same shares; the rest get the error of an overload, too. A call
  *   that has left keeps its slot until the answer.
  * - A descriptor over its limit is remembered for a short time (mt_rls_over), by each worker.
+ * - Calls with hits that the service has granted in advance (mt_rls_grants.h) pass without a query,
+ *   and so without its headers. They are refused if a quota is used up.
  * - Refusals over a limit are counted by rule: "DOMAIN: KEY, KEY" of the first descriptor over its
  *   limit, or "DOMAIN" if the service does not name it.
  */
@@ -92,11 +94,14 @@ struct mt_global_def {
 void *mt_global_compile(
 	const struct mt_codec *codec, const struct mt_global_def *def, char *errbuf, size_t errlen);
 
+struct mt_rls_grants;
 /*
  * Boot, after the worker has its inbox: its calls use this lane. False: no memory. Without a lane
- * no call gets an answer.
+ * no call gets an answer. `grants`: quotas and leases of all workers, which must outlive the last
+ * call; NULL: each call needs a query.
  */
-bool mt_global_attach(struct mt_filter_worker *fw, struct mt_callout_lane *lane);
+bool mt_global_attach(
+	struct mt_filter_worker *fw, struct mt_callout_lane *lane, struct mt_rls_grants *grants);
 /* Call when the worker does not run any more. */
 void mt_global_detach(struct mt_filter_worker *fw);
 /*

@@ -129,8 +129,13 @@ struct mt_extauthz_lane;
  */
 void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane);
 struct mt_callout_lane;
-/* The same for rate limit services: without a lane, calls get no answer. 0 or -ENOMEM. */
-int mt_proxy_attach_limits(struct mt_proxy *p, struct mt_callout_lane *lane);
+struct mt_rls_grants;
+/*
+ * The same for rate limit services: without a lane, calls get no answer. `grants`: what they grant
+ * in advance, for all workers; NULL: nothing is kept. 0 or -ENOMEM.
+ */
+int mt_proxy_attach_limits(
+	struct mt_proxy *p, struct mt_callout_lane *lane, struct mt_rls_grants *grants);
 struct mt_byte_ring;
 /*
  * Attaches the ring for entries of the access log (struct mt_alog_entry), which must outlive the

@@ -194,9 +194,10 @@ void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls)
 	mt_secure_begin(p);
 }
 
-int mt_proxy_attach_limits(struct mt_proxy *p, struct mt_callout_lane *lane)
+int mt_proxy_attach_limits(
+	struct mt_proxy *p, struct mt_callout_lane *lane, struct mt_rls_grants *grants)
 {
-	return mt_global_attach(&p->filters, lane) ? 0 : -ENOMEM;
+	return mt_global_attach(&p->filters, lane, grants) ? 0 : -ENOMEM;
 }
 
 static void free_chains(struct mt_proxy *p)

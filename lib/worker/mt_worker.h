@@ -167,6 +167,7 @@ struct mt_worker_conf {
 	struct mt_l4_limiter *limiter;
 	struct mt_extauthz_lane *asks;	/* queries external authorization services; NULL: none */
 	struct mt_callout_lane *limits; /* queries rate limit services; NULL: none */
+	struct mt_rls_grants *grants;	/* of all workers: what these services grant; NULL: none */
 	struct mt_token_lane *tokens;	/* verifies tokens; NULL: all are denied */
 	struct mt_byte_ring *log;	/* for entries of the access log; NULL: nothing is logged */
 	/* Written to (eventfd) when there are requests for the control thread; 0: it polls. */

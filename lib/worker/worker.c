@@ -118,7 +118,7 @@ static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 	w->idle.inbox = mt_proxy_inbox(w->proxy);
 	if (c->asks)
 		mt_proxy_attach_asks(w->proxy, c->asks);
-	if (c->limits && mt_proxy_attach_limits(w->proxy, c->limits))
+	if (c->limits && mt_proxy_attach_limits(w->proxy, c->limits, c->grants))
 		return false;
 	if (c->log)
 		mt_proxy_attach_log(w->proxy, c->log);

@@ -20,6 +20,7 @@ ELSEWHERE = {  # a test that needs root or the real program; it has the row's na
     "extauthz.late": "interop/authz/test_ext_authz.py",
     "extauthz.refused": "interop/authz/test_ext_authz.py",
     "extauthz.unreachable": "interop/authz/test_ext_authz.py",
+    "filter.global_granted": "interop/ratelimit/test_ratelimit.py",
     "jwks.fetch_failed": "smoke/tokens_are_verified.py",
     "jwks.fetched": "smoke/tokens_are_verified.py",
     "jwt.algorithm": "smoke/tokens_are_verified.py",

@@ -252,12 +252,14 @@ void *mt_global_compile(
 
 /* ---- workers --------------------------------------------------------------------------------- */
 
-bool mt_global_attach(struct mt_filter_worker *fw, struct mt_callout_lane *lane)
+bool mt_global_attach(
+	struct mt_filter_worker *fw, struct mt_callout_lane *lane, struct mt_rls_grants *grants)
 {
 	fw->global = calloc(1, sizeof(*fw->global));
 	if (!fw->global)
 		return false;
 	fw->global->lane = lane;
+	fw->global->grants = grants;
 	mt_callout_wake(lane, mt_filter_inbox_ring, mt_filter_inbox_who(fw->inbox));
 	return true;
 }

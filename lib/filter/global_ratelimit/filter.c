@@ -129,11 +129,14 @@ static bool describe_all(struct mt_global_worker *g, const struct mt_global_limi
 	return true;
 }
 
-static size_t pack(
-	struct mt_global_worker *g, const struct mt_global_limit *l, struct mt_rls_keys *keys)
+/* `hits`: of each descriptor; NULL: 1 each. */
+static size_t pack(struct mt_global_worker *g, const struct mt_global_limit *l,
+	const uint32_t *hits, struct mt_rls_keys *keys)
 {
-	const struct mt_rls_query q = {
-		.domain = text_of(l->domain), .descriptors = g->descriptors, .n_descriptors = g->n};
+	const struct mt_rls_query q = {.domain = text_of(l->domain),
+		.descriptors = g->descriptors,
+		.n_descriptors = g->n,
+		.hits = hits};
 
 	return mt_rls_pack(&q, l->provider->id, g->packed, sizeof(g->packed), keys);
 }
@@ -281,8 +284,27 @@ static enum mt_filter_verdict crowded(struct mt_filter_ctx *ctx)
 	return MT_FILTER_REPLY;
 }
 
+/*
+ * Lets the query that begins take a lease, if one is due. A lease that does not fit into the query
+ * is not taken. Returns the query's length.
+ */
+static size_t lease(struct mt_global_worker *g, const struct mt_global_limit *l, uint64_t now,
+	struct mt_rls_keys *keys, size_t len, struct mt_rls_asked *asked)
+{
+	size_t longer;
+
+	if (!g->grants || !mt_rls_grants_ask(g->grants, keys, now, asked))
+		return len;
+	longer = pack(g, l, asked->hits, keys);
+	if (longer)
+		return longer;
+	for (uint32_t i = 0; i < g->n; i++)
+		asked->hits[i] = 1;
+	return pack(g, l, NULL, keys);
+}
+
 static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, struct mt_view *v,
-	struct mt_filter_ctx *ctx, const struct mt_rls_keys *keys, size_t len)
+	struct mt_filter_ctx *ctx, struct mt_rls_keys *keys, size_t len)
 {
 	struct mt_global_worker *g = ctx->fw->global;
 	const struct mt_addr client = mt_addr_client(&v->peer);
@@ -297,6 +319,7 @@ static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, s
 	if (!s)
 		return unanswered(l, ctx);
 	i = s->callout.index;
+	len = lease(g, l, ctx->now, keys, len, &g->wait[i].asked);
 	mt_rls_put(s, g->packed, len, keys);
 	g->wait[i].ticket = mt_filter_ticket_of(ctx);
 	g->wait[i].fails_open = l->fail_open;
@@ -305,6 +328,14 @@ static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, s
 	mt_count(ctx->fw->counters, MT_FILTER_global_waited);
 	mt_rls_ask(s, l->provider, ctx->left(ctx));
 	return MT_FILTER_SUSPEND;
+}
+
+/* Refuses a call with this descriptor over its limit; g->n: the whole set is. */
+static enum mt_filter_verdict refuse_over(const struct mt_global_limit *l,
+	const struct mt_global_worker *g, struct mt_filter_ctx *ctx, uint32_t which)
+{
+	count_over(l, which < g->n ? g->number[which] : UINT32_MAX, ctx->fw->worker);
+	return refuse(ctx, MT_FILTER_global_limited, MT_ENDING_over_global_limit, OVER);
 }
 
 static enum mt_filter_verdict on_request(
@@ -327,12 +358,19 @@ static enum mt_filter_verdict on_request(
 		return MT_FILTER_NEXT;
 	if (!l->provider)
 		return unanswered(l, ctx);
-	len = len ? pack(g, l, &keys) : 0;
+	len = len ? pack(g, l, NULL, &keys) : 0;
 	if (!len)
 		return refuse(ctx, MT_FILTER_global_unread, MT_ENDING_limit_error, UNREAD);
-	if (mt_rls_over_any(&g->over, &keys, ctx->now, &which)) {
-		count_over(l, g->number[which], ctx->fw->worker);
-		return refuse(ctx, MT_FILTER_global_limited, MT_ENDING_over_global_limit, OVER);
+	if (mt_rls_over_any(&g->over, &keys, ctx->now, &which))
+		return refuse_over(l, g, ctx, which);
+	switch (g->grants ? mt_rls_grants_take(g->grants, &keys, ctx->now, &which) : MT_RLS_ASK) {
+	case MT_RLS_ASK:
+		break;
+	case MT_RLS_GRANTED:
+		mt_count(ctx->fw->counters, MT_FILTER_global_granted);
+		return MT_FILTER_NEXT;
+	case MT_RLS_USED_UP:
+		return refuse_over(l, g, ctx, which);
 	}
 	return wait_for_answer(l, v, ctx, &keys, len);
 }
@@ -445,6 +483,16 @@ static void decide(
 	}
 }
 
+/* Keeps what an answer grants, and which descriptors are over their limit. */
+static void remember(struct mt_global_worker *g, const struct mt_rls_slot *s, uint64_t now)
+{
+	if (s->verdict == MT_RLS_OVER)
+		mt_rls_over_keep(&g->over, &s->keys, &s->answer, now);
+	if (g->grants && (s->verdict == MT_RLS_OVER || s->verdict == MT_RLS_WITHIN))
+		mt_rls_grants_keep(
+			g->grants, &s->keys, &g->wait[s->callout.index].asked, &s->answer, now);
+}
+
 uint32_t mt_global_take(struct mt_filter_worker *fw, uint64_t now,
 	bool (*resume)(void *arg, const struct mt_filter_resume *r), void *arg)
 {
@@ -460,8 +508,7 @@ uint32_t mt_global_take(struct mt_filter_worker *fw, uint64_t now,
 			.ticket = g->wait[i].ticket, .verdict = MT_FILTER_NEXT, .changes = changes};
 
 		g->place[i].service = 0;
-		if (s->verdict == MT_RLS_OVER)
-			mt_rls_over_keep(&g->over, &s->keys, &s->answer, now);
+		remember(g, s, now);
 		if (s->verdict == MT_RLS_WITHIN)
 			r.n_changes = changes_of(&s->answer, changes);
 		decide(fw, s, &r);

@@ -6,6 +6,7 @@
 
 #include "mt_filter_global.h"
 #include "mt_rls_client.h"
+#include "mt_rls_grants.h"
 
 struct mt_global_limit_entry {
 	enum mt_global_source source;
@@ -51,10 +52,12 @@ struct mt_global_place {
 /* Worker: calls that wait, by the index of their slot. */
 struct mt_global_worker {
 	struct mt_callout_lane *lane;
+	struct mt_rls_grants *grants; /* of all workers; NULL: none are kept */
 	struct mt_global_place place[MT_CALLOUT_SLOTS];
 	struct {
 		struct mt_filter_ticket ticket;
 		bool fails_open;
+		struct mt_rls_asked asked;
 		uint32_t number[MT_RLS_DESCRIPTORS]; /* as below */
 	} wait[MT_CALLOUT_SLOTS];
 	/* Calls that passed, because there was no room for their queries, until their time is over. */

@@ -75,10 +75,21 @@ def read_query(data):
     return domain, descriptors
 
 
-def answer(codes, reset=0, headers=()):
-    """A RateLimitResponse with these codes of the descriptors. `reset`: seconds until their windows end."""
+def read_hits(data):
+    """The hits of each descriptor."""
+    message = fields(data)
+    of_query = dict(message).get(3, 1)
+    return [dict(fields(dict(fields(value)).get(3, field(1, of_query))))[1] for number, value in message if number == 2]
+
+
+def answer(codes, reset=0, headers=(), remaining=0, quota=b""):
+    """
+    A RateLimitResponse with these codes of the descriptors. `reset`: seconds until their windows end; `remaining`: hits left in them;
+    `quota`: of each.
+    """
     over = OVER in codes
-    status = [field(1, code) + (field(4, field(1, reset)) if reset else b"") for code in codes]
+    status = [field(1, code) + (field(3, remaining) if remaining else b"") + (field(4, field(1, reset)) if reset else b"")
+              + (field(5, quota) if quota else b"") for code in codes]
     return (field(1, OVER if over else OK) + b"".join(field(2, one) for one in status)
             + b"".join(field(4, field(1, key.encode()) + field(2, value.encode())) for key, value in headers))
 
@@ -88,7 +99,7 @@ class Service:
 
     def __init__(self, namespace, at, decide):
         self.namespace, self.at, self.decide = namespace, at, decide
-        self.queries, self.sockets, self.listener = [], [], None
+        self.queries, self.hits, self.sockets, self.listener = [], [], [], None
         self.lock = threading.Lock()
         self.start()
 
@@ -144,6 +155,7 @@ class Service:
     def reply(self, stream, message):
         query = read_query(message[5:])
         self.queries.append(query)
+        self.hits.append(read_hits(message[5:]))
         said = self.decide(*query)
         if said is None:
             return b""

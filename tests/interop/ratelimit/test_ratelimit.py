@@ -3,7 +3,7 @@
 """
 A MetaRouter's globalRateLimit: a rate limit service is queried about Dubbo calls over gRPC. What it is told of a call, which calls
 reach the server, and what becomes of calls when it refuses, is silent, fails, or is away, by denyOnFail; that the node's own limit
-comes first, and that what is over its limit is not queried about again and again.
+comes first, that what is over its limit is not queried about again and again, and that calls pass by quotas without a query.
 """
 
 import json
@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 
+GRANTED = "global_granted"  # calls that pass without a query
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1] / "smoke"), str(HERE.parent / "dubbo")]
 
@@ -21,7 +22,7 @@ from meltemi_lab import Lab, check, equal, main, within  # noqa: E402
 from meltemi_lab.asking import ANSWERED, read  # noqa: E402
 
 import wire  # noqa: E402
-from stand_in import OK, OVER, Service, answer  # noqa: E402
+from stand_in import OK, OVER, Service, answer, field  # noqa: E402
 
 HOST, VIP, PORT, AT = wire.INTERFACE.lower(), "240.240.1.1", 20880, ("203.0.113.8", 9000)
 REFUSED, FAILED = "meltemi: over limit", "meltemi: the rate limit service gave no answer"
@@ -196,6 +197,24 @@ def exact(lab, daemon, service, server):
     service.decide = decide
 
 
+def quotas(daemon, caller, service):
+    """A quota of five: one query, four calls of both workers without one, then refusals until it ends."""
+    def grant(domain, descriptors):
+        return answer([OK], quota=field(1, 5) + field(2, field(1, int(time.time()) + 4)))
+
+    write(daemon, descriptors=LIMIT["descriptors"][1:])
+    service.decide = grant
+    before, granted = len(service.queries), daemon.counters()[f"filter_{GRANTED}"]
+    for _ in range(5):
+        caller.gets(ANSWERED, "a call within the quota", user="ann")
+    caller.gets(REFUSED, "a call over the quota", user="ann")
+    equal(len(service.queries) - before, 1, "queries")
+    equal(daemon.counters()[f"filter_{GRANTED}"] - granted, 4, "calls without a query")
+    within(8, lambda: caller.ask(user="ann") == ANSWERED, "the quota ends", step=0.2)
+    equal(len(service.queries) - before, 2, "queries after its end")
+    service.decide = decide
+
+
 def body():
     server = Server()
     with Lab(servers=1) as lab, lab.listening("server1", PORT, server.handle):
@@ -211,6 +230,7 @@ def body():
         unknown(daemon, caller)
         local_first(daemon, caller, service)
         exact(lab, daemon, service, server)
+        quotas(daemon, caller, service)
 
 
 main(body)

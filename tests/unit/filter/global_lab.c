@@ -35,7 +35,8 @@ void set_up(bool fail_open)
 	lab.x.kind = &mt_rls_kind;
 	lab.lane = aligned_alloc(MT_CACHE_LINE, sizeof(*lab.lane));
 	CU_ASSERT_FATAL(lab.fw.inbox && lab.lane && mt_callout_lane_init(&lab.x, lab.lane));
-	CU_ASSERT_FATAL(mt_global_attach(&lab.fw, lab.lane));
+	lab.grants = mt_rls_grants_new(lab.lease);
+	CU_ASSERT_FATAL(lab.grants && mt_global_attach(&lab.fw, lab.lane, lab.grants));
 	def.provider = lab.provider = mt_callout_provider_new(&conf);
 	def.fail_open = fail_open;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(lab.provider);
@@ -53,6 +54,7 @@ void tear_down(void)
 	CU_ASSERT_EQUAL(lab.provider->refs, 1);
 	mt_callout_drop(lab.provider);
 	mt_global_detach(&lab.fw);
+	mt_rls_grants_free(lab.grants);
 	mt_callout_lane_fini(lab.lane);
 	free(lab.lane);
 	mt_filter_inbox_free(lab.fw.inbox);

@@ -16,6 +16,8 @@ struct global_lab {
 	struct mt_callout x;
 	struct mt_callout_lane *lane;
 	struct mt_callout_provider *provider;
+	struct mt_rls_grants *grants;
+	uint32_t lease;		    /* hits of its leases, for set_up() */
 	struct mt_filter_inst inst; /* limits methods "say..." by the properties */
 	struct mt_tally_registry *tallies;
 	struct mt_view view; /* of the last call */

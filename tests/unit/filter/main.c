@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {{"bucket", bucket_tests}, {"limit", limit_tests},
 		{"chain", chain_tests}, {"turned", turned_tests}, {"threads", thread_tests},
 		{"inbox", inbox_tests}, {"load", load_tests}, {"global", global_tests},
-		{"global_routes", global_routes_tests},
+		{"global_routes", global_routes_tests}, {"global_grants", global_grants_tests},
 		{"keyed", keyed_tests}, {"tally", tally_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);

@@ -40,7 +40,7 @@ static void start(bool fail_open)
 	x.kind = &mt_rls_kind;
 	lane = aligned_alloc(MT_CACHE_LINE, sizeof(*lane));
 	CU_ASSERT_FATAL(lane && mt_callout_lane_init(&x, lane));
-	CU_ASSERT_EQUAL_FATAL(mt_proxy_attach_limits(lab.p, lane), 0);
+	CU_ASSERT_EQUAL_FATAL(mt_proxy_attach_limits(lab.p, lane, NULL), 0);
 	def.provider = provider = mt_callout_provider_new(&conf);
 	def.fail_open = fail_open;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(provider);
@@ -256,7 +256,7 @@ static void client_leaves(void)
 
 static void attach(struct mt_proxy *p)
 {
-	CU_ASSERT_EQUAL(mt_proxy_attach_limits(p, lane), 0);
+	CU_ASSERT_EQUAL(mt_proxy_attach_limits(p, lane, NULL), 0);
 }
 
 /* Another worker queries again; the answer to the first query is for no call. */

@@ -462,7 +462,8 @@ void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane)
 {
 }
 
-int mt_proxy_attach_limits(struct mt_proxy *p, struct mt_callout_lane *lane)
+int mt_proxy_attach_limits(
+	struct mt_proxy *p, struct mt_callout_lane *lane, struct mt_rls_grants *grants)
 {
 	return 0;
 }
