@@ -425,6 +425,8 @@ int notify_stuck(const struct daemon *d, uint64_t now);
  * by commas. False and "" if there are none. Truncates to `size`.
  */
 bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size);
+/* Hits that one query of a rate limit service counts at most. */
+uint32_t lease_of(const struct mt_node *n);
 /*
  * The same for fields that a reload applies, and that do not show as a change of a listener,
  * service or cluster.

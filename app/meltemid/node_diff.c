@@ -225,6 +225,11 @@ static bool same_nat(const struct mt_node_nat *a, const struct mt_node_nat *b)
 	       same_addrs(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
 }
 
+uint32_t lease_of(const struct mt_node *n)
+{
+	return n->limits && n->limits->lease.set ? n->limits->lease.v : 1;
+}
+
 /* Of the table of limits by key. */
 static uint32_t keys_of(const struct mt_node *n)
 {
@@ -255,6 +260,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	add(&l, same_nat(a->nat, b->nat), "spec.nat");
 	add(&l, a->flows.v == b->flows.v, "spec.flows");
 	add(&l, keys_of(a) == keys_of(b), "spec.limits.keys");
+	add(&l, lease_of(a) == lease_of(b), "spec.limits.lease");
 	add(&l, same_text(a->group, b->group), "spec.group");
 	add(&l, a->memory.mb.v == b->memory.mb.v, "spec.memory.mb");
 	add(&l, a->memory.hugepages.v == b->memory.hugepages.v, "spec.memory.hugepages");

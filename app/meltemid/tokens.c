@@ -18,7 +18,7 @@ int tokens_start(struct daemon *d, struct mt_err *e)
 	d->tokens = mt_token_pool_new(d->n_workers, e);
 	d->asks = d->tokens ? mt_extauthz_new(d->n_workers, e) : NULL;
 	d->limits = d->asks ? mt_rls_new(d->n_workers, e) : NULL;
-	d->grants = d->limits ? mt_rls_grants_new(1) : NULL;
+	d->grants = d->limits ? mt_rls_grants_new(lease_of(d->node)) : NULL;
 	if (d->limits && !d->grants)
 		mt_err(e, -ENOMEM, "quotas of rate limit services: %s", strerror(ENOMEM));
 	if (!d->grants)

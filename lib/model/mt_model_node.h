@@ -164,7 +164,8 @@ struct mt_node_tls {
 
 struct mt_node_call_limits {
 	struct mt_origin origin;
-	struct mt_num keys; /* buckets of limits by key; not set: lib/keyed's default */
+	struct mt_num keys;  /* buckets of limits by key; not set: lib/keyed's default */
+	struct mt_num lease; /* hits that a query of a rate limit service counts; not set: 1 */
 };
 
 struct mt_node_admin {

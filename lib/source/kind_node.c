@@ -592,7 +592,9 @@ static const struct mt_field node_fields[] = {
 		.help = "where documents may write access logs, followed without a restart"},
 	{"limits", MT_F_POINTER, AT(struct mt_node, limits), .sub = &mt_sec_node_call_limits,
 		.help = "the table of [limits of "
-			"clients](../how-to/rate-limits.md#limit-each-client)"},
+			"clients](../how-to/rate-limits.md#limit-each-client), and "
+			"[leases](../how-to/rate-limits.md#fewer-queries) of limits over several "
+			"nodes"},
 	{"otlp", MT_F_POINTER, AT(struct mt_node, otlp), .sub = &mt_sec_node_otlp,
 		.help = "exports metrics to an OpenTelemetry collector; default: none"},
 };

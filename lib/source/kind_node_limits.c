@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Limits in the Node: of a forwarded port (rates, and numbers that contradict each other), and the
- * table of limits by key.
+ * table of limits by key, leases of global limits.
  */
 #include "mt_fields.h"
 
@@ -166,11 +166,16 @@ void mt_check_forwarding_limits(struct mt_fctx *c, const struct mt_node_forwardi
 /* lib/keyed has the same bounds. */
 #define KEYS_MIN 64
 #define KEYS_MAX (1u << 22)
+/* lib/rls has the same bound. */
+#define LEASE_MAX 1000
 
 static const struct mt_field call_limits_fields[] = {
 	{"keys", MT_F_NUM, AT(struct mt_node_call_limits, keys), .min = KEYS_MIN, .max = KEYS_MAX,
 		.help = "clients, or other keys, that TrafficPolicies can count at once, of 8 "
 			"bytes each, as a power of two; default: 65536"},
+	{"lease", MT_F_NUM, AT(struct mt_node_call_limits, lease), .min = 1, .max = LEASE_MAX,
+		.help = "hits that one query of a rate limit service [counts at "
+			"most](../how-to/rate-limits.md#fewer-queries); default: 1"},
 };
 
 const struct mt_section mt_sec_node_call_limits = {"limits", sizeof(struct mt_node_call_limits),

@@ -3,7 +3,7 @@
 """
 A MetaRouter's globalRateLimit: a rate limit service is queried about Dubbo calls over gRPC. What it is told of a call, which calls
 reach the server, and what becomes of calls when it refuses, is silent, fails, or is away, by denyOnFail; that the node's own limit
-comes first, that what is over its limit is not queried about again and again, and that calls pass by quotas without a query.
+comes first, that what is over its limit is not queried about again and again, and that calls pass by quotas and leases without a query.
 """
 
 import json
@@ -215,6 +215,37 @@ def quotas(daemon, caller, service):
     service.decide = decide
 
 
+WINDOW = 300
+
+
+def leases(lab, daemon, service, server):
+    """A window of 300: the service counts each call that passes, within nine hits, by far fewer queries."""
+    left = [WINDOW]
+    lock = threading.Lock()
+
+    def count(domain, descriptors):
+        with lock:
+            left[0] -= service.hits[-1][0]
+            return answer([OK if left[0] >= 0 else OVER], 3600, remaining=max(left[0], 0))
+
+    daemon.stop()
+    daemon.node.write_text(daemon.node.read_text().replace("spec:\n", "spec:\n  limits: {lease: 10}\n", 1))
+    daemon.start()
+    write(daemon, descriptors=LIMIT["descriptors"][:1])
+    service.decide = count
+    before, calls = len(service.queries), len(server.calls)
+    report = lab.dubbo_client(f"{VIP}:{PORT}", connections=1, outstanding=4, count=WINDOW // 2).result()
+    equal((report["answered"], report["failed"]), (WINDOW // 2, 0), f"within the limit: {report}")
+    queries = len(service.queries) - before
+    check(queries <= WINDOW // 4, f"{queries} queries about {WINDOW // 2} calls")
+    check(0 <= WINDOW - left[0] - WINDOW // 2 <= 9, f"{WINDOW - left[0]} hits counted of {WINDOW // 2} calls")
+    check(max(hits[0] for hits in service.hits[before:]) == 10, "no query leases ten hits")
+    lab.dubbo_client(f"{VIP}:{PORT}", connections=4, outstanding=8, count=WINDOW).result()
+    passed = len(server.calls) - calls
+    check(WINDOW - 9 <= passed <= WINDOW, f"{passed} calls passed, the limit is {WINDOW}")
+    service.decide = decide
+
+
 def body():
     server = Server()
     with Lab(servers=1) as lab, lab.listening("server1", PORT, server.handle):
@@ -231,6 +262,7 @@ def body():
         local_first(daemon, caller, service)
         exact(lab, daemon, service, server)
         quotas(daemon, caller, service)
+        leases(lab, daemon, service, server)
 
 
 main(body)
