@@ -49,13 +49,15 @@ static enum found method(struct mt_global_worker *g, const struct mt_global_limi
 {
 	const char *begin = g->texts + *used;
 	struct mt_slice part, colon = text_of(":");
-	enum found found = metadata(g, &e->compiled, v, used, &part);
+	enum found service = metadata(g, &e->compiled, v, used, &part), found;
 
-	if (found == TOO_LONG || (found == HAS && !keep(g, used, &colon)))
-		return TOO_LONG;
+	if (service == HAS && !keep(g, used, &colon))
+		service = TOO_LONG;
 	found = metadata(g, key, v, used, &part);
 	if (found == HAS && !part.len)
 		found = LACKS;
+	if (found == HAS && service == TOO_LONG)
+		found = TOO_LONG;
 	*value = (struct mt_slice){(const uint8_t *)begin, (uint32_t)(g->texts + *used - begin)};
 	return found;
 }
@@ -94,21 +96,25 @@ static enum found value_of(struct mt_global_worker *g, const struct mt_global_li
 	return found;
 }
 
-/* LACKS: the call has no such descriptor. */
+/* LACKS: the call has no such descriptor, even if a value of another entry is too long. */
 static enum found describe(struct mt_global_worker *g, const struct mt_global_limit *l,
 	const struct mt_global_limit_descriptor *of, struct mt_view *v, uint32_t *used)
 {
 	struct mt_rls_descriptor *d = &g->descriptors[g->n];
+	enum found all = of->n ? HAS : LACKS;
+	uint32_t before = *used;
 
 	d->n_entries = of->n;
-	for (uint32_t i = 0; i < of->n; i++) {
+	for (uint32_t i = 0; i < of->n && all != LACKS; i++) {
 		enum found found = value_of(g, l, &of->entry[i], v, used, &d->entry[i].value);
 
 		if (found != HAS)
-			return found;
+			all = found;
 		d->entry[i].key = text_of(of->entry[i].key);
 	}
-	return of->n ? HAS : LACKS;
+	if (all == LACKS)
+		*used = before;
+	return all;
 }
 
 /* Finds the descriptors of a call, g->n. False: their values are too long. */

@@ -33,9 +33,9 @@ static const struct mt_global_route_def routes[] = {
 
 static struct mt_codec named; /* kv_codec with a service */
 
-static void set_up_routes(void)
+static void set_up_of(const struct mt_global_route_def *of, uint32_t n)
 {
-	struct mt_global_def def = {.domain = "shop", .routes = routes, .n_routes = 4};
+	struct mt_global_def def = {.domain = "shop", .routes = of, .n_routes = n};
 	char err[128];
 
 	set_up(true);
@@ -49,6 +49,11 @@ static void set_up_routes(void)
 	named.method_key = mt_key_make(&kv_codec, "method");
 	lab.inst.conf = mt_global_compile(&named, &def, err, sizeof(err));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(lab.inst.conf);
+}
+
+static void set_up_routes(void)
+{
+	set_up_of(routes, MT_ARRAY_LEN(routes));
 }
 
 /* "KEY=VALUE KEY=VALUE; KEY=VALUE" of the query; it is answered with these bytes. */
@@ -124,6 +129,49 @@ static void test_routes_over(void)
 	tear_down();
 }
 
+static const struct mt_global_entry_def by_session[] = {
+	{.source = MT_GLOBAL_METADATA, .key = "u", .from = "user"},
+	{.source = MT_GLOBAL_METADATA, .key = "s", .from = "session"}};
+static const struct mt_global_entry_def by_name[] = {{.source = MT_GLOBAL_METHOD, .key = "m"}};
+static const struct mt_global_descriptor_def of_session[] = {{by_session, 2}, {by_session, 1}};
+static const struct mt_global_descriptor_def of_name[] = {{by_name, 1}};
+static const struct mt_global_route_def long_routes[] = {
+	{&ask, 1, of_session, 1}, {&look, 1, of_session, 2}, {NULL, 0, of_name, 1}};
+
+/* A call with the metadata `text`, and `key` with a value of this length. */
+static enum mt_filter_verdict long_call(const char *text, const char *key, size_t len)
+{
+	static char all[2 * MT_RLS_QUERY];
+	int at = snprintf(all, sizeof(all), "%s%s=", text, key);
+
+	memset(all + at, 'v', len);
+	memcpy(all + at + len, "\n", 2);
+	return call(all, 1, NOW);
+}
+
+#define LONG (MT_RLS_QUERY + 1)
+
+/* An entry without a value drops its descriptor, also if another one's value is too long. */
+static void test_too_long(void)
+{
+	set_up_of(long_routes, MT_ARRAY_LEN(long_routes));
+	CU_ASSERT_EQUAL(long_call("method=ask\n", "user", LONG), MT_FILTER_NEXT);
+	CU_ASSERT_EQUAL(long_call("method=ask\nsession=1\n", "user", LONG), MT_FILTER_REPLY);
+	CU_ASSERT_EQUAL(lab.refused_as, MT_ENDING_limit_error);
+	/* The method's name, which needs the method. */
+	CU_ASSERT_EQUAL(long_call("method=\n", "service", LONG), MT_FILTER_NEXT);
+	CU_ASSERT_EQUAL(long_call("", "service", MT_RLS_QUERY), MT_FILTER_NEXT);
+	CU_ASSERT_EQUAL(long_call("method=buy\n", "service", LONG), MT_FILTER_REPLY);
+	CU_ASSERT_EQUAL(long_call("method=buy\n", "service", MT_RLS_QUERY), MT_FILTER_REPLY);
+	CU_ASSERT_PTR_NULL(mt_callout_lane_asked(lab.lane));
+	/* A descriptor that the call does not have takes no room of the next one. */
+	CU_ASSERT_EQUAL(
+		long_call("method=look\n", "user", MT_RLS_QUERY / 2 + 1), MT_FILTER_SUSPEND);
+	ANSWERS(asked(), ONE_OK);
+	CU_ASSERT_EQUAL(resumed(NOW).n, 1);
+	tear_down();
+}
+
 static void test_routes_refused(void)
 {
 	struct mt_global_entry_def many[MT_RLS_ENTRIES + 1];
@@ -168,5 +216,5 @@ static void test_long_keys(void)
 }
 
 const struct mt_test global_routes_tests[] = {{"routes", test_routes},
-	{"routes_over", test_routes_over}, {"routes_refused", test_routes_refused},
+	{"routes_over", test_routes_over}, {"too_long", test_too_long}, {"routes_refused", test_routes_refused},
 	{"long_keys", test_long_keys}, {0}};
