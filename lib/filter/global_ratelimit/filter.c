@@ -475,7 +475,7 @@ static void decide(
 		mt_count(fw->counters, MT_FILTER_global_limited);
 		answer_by(r, MT_ENDING_over_global_limit, OVER);
 		which = first_over(&s->answer);
-		r->rule = which < MT_RLS_DESCRIPTORS ? number[which] : which;
+		r->rule = which < s->keys.n ? number[which] : UINT32_MAX;
 		return;
 	case MT_RLS_UNJUDGED:
 		mt_count(fw->counters, MT_FILTER_global_failed);

@@ -2,6 +2,7 @@
 /* Global rate limits with descriptors of routes. */
 #include "global_lab.h"
 
+#include "mt_callout_priv.h"
 #include "ratelimit.pb-c.h"
 
 #include <stdio.h>
@@ -172,6 +173,26 @@ static void test_too_long(void)
 	tear_down();
 }
 
+/* A status of no descriptor of the call, but of one of an earlier call, is counted for the limit. */
+static void test_more_statuses(void)
+{
+	struct mt_rls_slot *s;
+
+	set_up_routes();
+	(void)QUERY_OF("method=buy\nuser=joe\n", BOTH_OK);
+	CU_ASSERT_EQUAL(resumed(NOW).verdict, MT_FILTER_NEXT);
+	CU_ASSERT_EQUAL(call("method=ask\nuser=joe\n", 1, NOW), MT_FILTER_SUSPEND);
+	s = asked();
+	mt_rls_kind.read(&s->callout, (const uint8_t *)ONE_OVER, sizeof(ONE_OVER) - 1);
+	s->answer.status[1] = s->answer.status[0];
+	s->answer.status[0].code = MT_RLS_OK;
+	s->answer.n_statuses = 2;
+	mt_callout_lane_answered(&s->callout);
+	CU_ASSERT_EQUAL(resumed(NOW).verdict, MT_FILTER_REPLY);
+	CU_ASSERT(counted("shop") == 1 && counted("shop: kind, u") == 0);
+	tear_down();
+}
+
 static void test_routes_refused(void)
 {
 	struct mt_global_entry_def many[MT_RLS_ENTRIES + 1];
@@ -216,5 +237,6 @@ static void test_long_keys(void)
 }
 
 const struct mt_test global_routes_tests[] = {{"routes", test_routes},
-	{"routes_over", test_routes_over}, {"too_long", test_too_long}, {"routes_refused", test_routes_refused},
+	{"routes_over", test_routes_over}, {"too_long", test_too_long},
+	{"more_statuses", test_more_statuses}, {"routes_refused", test_routes_refused},
 	{"long_keys", test_long_keys}, {0}};
