@@ -318,6 +318,9 @@ static enum done hessian(struct table_run *r, const struct mt_ct_op *op)
 		return RUN_WAIT;
 	if (rc == TABLE_GOT)
 		return fill(r, op, at.off, (uint64_t)at.off + at.len);
+	/* How far another value was read depends on the bytes that had arrived. */
+	if (rc != TABLE_ABSENT)
+		at = (struct table_slot){end, 0};
 	table_fill(r, op->slot, at.off, at.len);
 	table_empty(r, op->slot);
 	if (rc == TABLE_OTHER && r->msg->flags == MT_DIR_DOWN)
