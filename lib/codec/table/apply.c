@@ -158,7 +158,7 @@ int write_apply(struct write_change *c, struct mt_msg *msg, struct mt_chain *cha
 	n = end + c->growth;
 	if (end > chain->len || n < 0 || !write_resum(c))
 		return -ENOTSUP;
-	if (end <= MT_CHAIN_PREFIX_MAX && n > 0 && n <= MT_CHAIN_PREFIX_MAX)
+	if (end > 0 && end <= MT_CHAIN_PREFIX_MAX && n > 0 && n <= MT_CHAIN_PREFIX_MAX)
 		return replace_prefix(c, msg, chain, end, id, p);
 	return replace(c, msg, chain, end, id, p);
 }
