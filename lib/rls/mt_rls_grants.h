@@ -29,8 +29,9 @@
  *
  * Threads: workers, without locks. All of them write the entries, one cache line for each hit. An
  * entry's word has its count and its end; it changes by compare-and-swap, and the other members
- * only while the word is BUSY. An entry that gives way to another key gets another end, so that a
- * worker that has read a word cannot take or return a hit of another key.
+ * only while the word is BUSY. An entry that gives way to another key gets another end than before.
+ * So a worker that has read a word takes or returns no hit of another key, unless the entry has
+ * changed its key twice meanwhile.
  */
 #pragma once
 
