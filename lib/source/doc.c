@@ -291,8 +291,11 @@ static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_o
 	}
 	if (!*k && (mt_group_is_known(o->group, strlen(o->group)) || is_nearly_core(o) ||
 			   (!text_at(root, NULL, "apiVersion") && is_nearly_ours(o->kind)))) {
-		unknown_kind(c, root, o->kind);
 		*k = mt_kind_near(o->group, o->kind);
+		if (*k && *o->group && strcmp((*k)->kind, o->kind) == 0)
+			wrong_version(c, root, *k);
+		else
+			unknown_kind(c, root, o->kind);
 		return false;
 	}
 	if (*k && (*k)->is_ours && !(*k)->is_ours(root))
@@ -519,11 +522,14 @@ static void read_object(struct mt_fctx *c, const struct mt_ynode *root)
 			exclude(c, o, k);
 		else
 			read_known(c, k, o);
-	} else if (k && c->diags->errors != errors && !c->place->codecs &&
+	} else if (k && c->diags->errors != errors &&
+		   (!c->place->codecs || k->spec == &mt_sec_codec) &&
 		   !mt_place_excludes(c->place, k, o->ns)) {
 		/* Of a wrong kind or API version: it is the object that is meant, with a mistake. */
 		o->group = k->group;
 		o->kind = k->kind;
+		if (k->cluster && !text_at(root, "metadata", "namespace"))
+			o->ns = "";
 		o->may_restrict = k->restricts != NULL;
 		if (k->restricts)
 			o->restricts = k->restricts(

@@ -201,12 +201,42 @@ static bool is_mistyped(const char *group, const struct mt_kind *k)
 	       (len && strncmp(group, k->group, len) == 0 && !strchr(group + len, '.'));
 }
 
+/* The only kind of this name; NULL: there is none, or several groups have one. */
+static const struct mt_kind *only_of_name(const char *kind)
+{
+	const struct mt_kind *found = NULL;
+
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++) {
+		if (strcmp(k->kind, kind) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = k;
+	}
+	return found;
+}
+
+/* True for a group of Kubernetes with kinds that are read. It has no kinds of the mesh. */
+static bool is_kubernetes(const char *group)
+{
+	for (const struct mt_kind *k = mt_kinds; *group && k->kind; k++)
+		if (k->kubernetes && strcmp(k->group, group) == 0)
+			return true;
+	return false;
+}
+
+/* The Node decides about all others, so none is guessed by its name or by a misspelled one. */
+static const struct mt_kind *unless_node(const struct mt_kind *k)
+{
+	return k && (k->list || !k->spec) ? k : NULL;
+}
+
 const struct mt_kind *mt_kind_of_mistyped(const char *group, const char *kind)
 {
 	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
 		if (strcmp(k->kind, kind) == 0 && is_mistyped(group, k))
 			return k;
-	return NULL;
+	return is_kubernetes(group) ? unless_node(only_of_name(kind)) : NULL;
 }
 
 const struct mt_kind *mt_kind_near(const char *group, const char *kind)
@@ -222,6 +252,6 @@ const struct mt_kind *mt_kind_near(const char *group, const char *kind)
 		mt_suggest_offer(&near, k->kind);
 		found = near.best != before ? k : found;
 	}
-	/* The Node decides about all others, so none is guessed. */
-	return found && (found->list || !found->spec) ? found : NULL;
+	/* The group may be the mistake, as in a text that was copied from another kind. */
+	return unless_node(found ? found : only_of_name(kind));
 }

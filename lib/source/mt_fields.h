@@ -331,13 +331,13 @@ uint64_t mt_object_serial(void);
 /* kinds.c: the kind of this name in this group; NULL: unknown. */
 const struct mt_kind *mt_kind_find(const char *group, const char *kind);
 /*
- * kinds.c: the kind of this name that an object of an unknown group is probably meant to be of;
+ * kinds.c: the kind that an object of an unknown group, or one of Kubernetes, probably means;
  * NULL: none.
  */
 const struct mt_kind *mt_kind_of_mistyped(const char *group, const char *kind);
 /*
  * kinds.c: the kind of a known group ("": of any one) that an unknown name of it is probably a
- * misspelling of, but for the Node; NULL: none.
+ * misspelling of, or the only kind of this name, but not the Node; NULL: none.
  */
 const struct mt_kind *mt_kind_near(const char *group, const char *kind);
 /* True if a kind of this group, other than those of Kubernetes, is known. */

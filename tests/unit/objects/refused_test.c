@@ -388,10 +388,13 @@ static const struct {
 	{VERSIONED("", "{action: DENY, rules: [{}]}"), "refused", -2, -2},
 	{VERSIONED("", "{targetRefs: [" TARGET("ServiceEntry", "a", "") "]}"), "refused", -2, 1},
 	{VERSIONED("apiVersion: security.istio.oi/v1\n", "{rules: [{}]}"), "refused", 1, 1},
-	/* Of other software, or of another group of the mesh. */
+	/* In another group of the mesh. */
+	{VERSIONED("apiVersion: networking.istio.io/v1\n", "{}"), "refused", -2, -2},
+	{VERSIONED("apiVersion: gateway.networking.k8s.io/v1\n", "{}"), "refused", -2, -2},
+	{VERSIONED("apiVersion: discovery.k8s.io/v1\n", "{}"), "refused", -2, -2},
+	/* Of other software. */
 	{VERSIONED("apiVersion: security.example.com/v1\n", "{}"), "ignored", 1, 1},
 	{VERSIONED("apiVersion: policy.linkerd.io/v1alpha1\n", "{}"), "ignored", 1, 1},
-	{VERSIONED("apiVersion: networking.istio.io/v1\n", "{}"), "refused", 1, 1},
 	/* A misspelled kind. */
 	{OF_KIND("apiVersion: security.istio.io/v1\n", "AuthorizationPolcy", "{}"), "refused", -2,
 		-2},
@@ -450,6 +453,9 @@ static void scopes_of_refused_policies(void)
 #define LISTENS "spec: {servers: [{port: {number: 90, name: tcp, protocol: TCP}, hosts: ['*']}]}\n"
 #define ISTIOS	"networking.istio.io/v1"
 #define WRONG	"networking.istio.oi/v1"
+#define PROTOCOL(group, kind)                                                                      \
+	"apiVersion: " group "/v1alpha1\nkind: " kind "\nmetadata: {name: o}\n"                    \
+	"spec: {protocol: o, codec: aeraki.meta_protocol.codec.dubbo}\n"
 
 /* A mistake in kind or apiVersion is one in the object: its last good version stays in use. */
 static void kinds_that_are_meant(void)
@@ -473,6 +479,14 @@ static void kinds_that_are_meant(void)
 			GOOD(WRONG, "VirtualService", ROUTES), "last-good"},
 		{"Gateway", GOOD(ISTIOS, "Gateway", LISTENS), GOOD(WRONG, "Gateway", LISTENS),
 			"last-good"},
+		/* In another group of the mesh. */
+		{"ServiceEntry", GOOD(ISTIOS, "ServiceEntry", ENTRY),
+			GOOD("security.istio.io/v1", "ServiceEntry", ENTRY), "last-good"},
+		/* It has no namespace. */
+		{"ApplicationProtocol", PROTOCOL("metaprotocol.aeraki.io", "ApplicationProtocol"),
+			PROTOCOL("metaprotocol.aeraki.oi", "ApplicationProtocol"), "last-good"},
+		{"ApplicationProtocol", PROTOCOL("metaprotocol.aeraki.io", "ApplicationProtocol"),
+			PROTOCOL("metaprotocol.aeraki.io", "ApplicationProtocl"), "last-good"},
 		/* Of the kind of this name in another group. */
 		{"Gateway", GOOD(ISTIOS, "Gateway", LISTENS),
 			GOOD("gateway.networking.k8s.oi/v1", "Gateway", LISTENS), "refused"},
