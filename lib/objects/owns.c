@@ -368,13 +368,17 @@ static bool lists(const char *names, const char *ns, size_t len)
 
 /*
  * True if the source of the object has all namespaces that the last good version was stored with.
- * So that may be a version of the object, although the Node names its directory no more.
+ * So that may be a version of the object, although the Node names its directory no more. A source
+ * of all namespaces has none that was stored with some.
  */
 static bool has_namespaces_of(const struct mt_object *o, const struct mt_kept_one *one)
 {
-	const char *at = one->known && o->only ? one->only : NULL;
+	/* An earlier version of Meltemi has not stored them: assume the narrowest limit. */
+	const char *at = one->known ? one->only : o->ns;
 	size_t n;
 
+	if (!o->only)
+		return !at;
 	for (; at && *at; at += n + strspn(at + n, ", ")) {
 		n = strcspn(at, ",");
 		if (!lists(o->only, at, n))

@@ -378,6 +378,45 @@ static void a_version_of_another_directory(void)
 	}
 }
 
+/* Nor is it that of an owner without `namespaces`. `earlier`: an earlier Meltemi has stored it. */
+static void a_version_for(const char *node, bool earlier)
+{
+	struct scene sc;
+	char cmd[128];
+
+	owns_begin(&sc, NODE("", BOTH OPS));
+	scene_write(&sc, "shop/one.yaml", NULL);
+	scene_write(&sc, "a/x.yaml", COPY("one.corp", "240.240.2.1"));
+	scene_serve(&sc);
+	LEADS_TO(&sc, "one.corp", "198.51.100.66");
+	scene_write(&sc, "ops/one.yaml", MISTAKE);
+	scene_write(&sc, "0-node.yaml", node);
+	if (earlier) {
+		snprintf(cmd, sizeof(cmd),
+			"sed -i 's/,\"namespaces\":\"[^\"]*\"//' %s/objects.jsonl", sc.state);
+		CU_ASSERT_EQUAL(system(cmd), 0);
+		scene_restart(&sc);
+	}
+	for (int load = 0; load < 2; load++) {
+		scene_serve(&sc);
+		IS_STATUS(&sc, "ServiceEntry", "one", "refused");
+		LEADS_TO(&sc, "one.corp", "-");
+		scene_restart(&sc);
+	}
+	scene_end(&sc);
+}
+
+static void a_version_for_an_operator(void)
+{
+	static const char node[] =
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24, "
+		"'2001:db8::1/64'], side: workloads}]\n  sources:\n  - {directory: ops" OWNS "}\n";
+
+	a_version_for(node, false);
+	a_version_for(node, true);
+}
+
 const struct mt_test owns_history_tests[] = {
 	{"through_a_gap", through_a_gap},
 	{"a_parked_workload", a_parked_workload},
@@ -390,5 +429,6 @@ const struct mt_test owns_history_tests[] = {
 	{"routes_of_a_renamed_directory", routes_of_a_renamed_directory},
 	{"a_copy_and_another_directory", a_copy_and_another_directory},
 	{"a_version_of_another_directory", a_version_of_another_directory},
+	{"a_version_for_an_operator", a_version_for_an_operator},
 	{0},
 };
