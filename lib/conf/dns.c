@@ -112,14 +112,24 @@ static uint32_t texts_of(struct mt_build *b, const struct mt_text *t, uint32_t n
 	return *out ? n : 0;
 }
 
+static bool owns_hosts(const struct mt_node *n)
+{
+	for (uint32_t i = 0; i < n->n_sources; i++)
+		if (n->sources[i].owns && n->sources[i].owns->n_hosts)
+			return true;
+	return false;
+}
+
 static struct mt_dns_builder *begin(struct mt_build *b, const struct mt_node *n)
 {
 	const struct mt_node_dns *d = n->dns;
 	const char *svc = mt_region_printf(&b->tmp, "svc.%s", d->domain.s);
 	const char *ns = mt_region_printf(&b->tmp, "%s.svc.%s", n->meta.ns, d->domain.s);
 	const char *const by_domain[] = {ns, svc, d->domain.s};
-	struct mt_dns_rules r = {
-		.domain = d->domain.s, .ns = n->meta.ns, .ttl = (d->ttl.v + 999) / 1000};
+	struct mt_dns_rules r = {.domain = d->domain.s,
+		.ns = n->meta.ns,
+		.owned = owns_hosts(n),
+		.ttl = (d->ttl.v + 999) / 1000};
 	const char **zones, **search;
 
 	if (!svc || !ns)

@@ -62,6 +62,7 @@ struct mt_dns_builder *mt_dns_builder_new(const struct mt_dns_rules *r)
 		return NULL;
 	mt_region_init(&b->region, BUILDER_MAX);
 	b->head.ttl = r->ttl;
+	b->head.owned = r->owned;
 	if (read_domain(&b->head, r) &&
 		read_names(
 			r->zones, r->n_zones, b->head.zones, MT_DNS_ZONES_MAX, &b->head.n_zones) &&
@@ -199,7 +200,8 @@ static void digest_name(const struct dns_name *n, uint64_t d[2])
 static void digest(const struct mt_dns_builder *b, uint64_t out[2])
 {
 	const struct mt_dns_table *t = &b->head;
-	uint64_t d[2] = {t->ttl, ~(uint64_t)t->ttl}, sum[2] = {0, 0};
+	uint64_t first = t->ttl | (uint64_t)t->owned << 32;
+	uint64_t d[2] = {first, ~first}, sum[2] = {0, 0};
 
 	digest_name(&t->domain, d);
 	digest_name(&t->ns_svc, d);

@@ -48,6 +48,11 @@ struct mt_dns_rules {
 	/* Search domains that clients append to names: HOST.SEARCH is an alias of HOST. */
 	const char *const *search;
 	uint32_t n_search;
+	/*
+	 * Some hosts belong to one author. Then a name that clients of NAMESPACE query for HOST is
+	 * not an alias of HOST.NAMESPACE, because another author may have that host.
+	 */
+	bool owned;
 	uint32_t ttl; /* seconds */
 };
 

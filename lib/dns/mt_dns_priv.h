@@ -111,6 +111,7 @@ struct dns_entry {
 struct mt_dns_table {
 	uint32_t refs;
 	uint32_t ttl;
+	bool owned;
 	uint64_t digest[2]; /* hashes of all hosts and rules */
 	uint32_t n_entries, n_hosts, mask;
 	uint8_t key[16]; /* of the hashes, secret: authors of documents choose names */

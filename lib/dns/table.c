@@ -87,11 +87,11 @@ static const struct dns_entry *find_short(const struct mt_dns_table *t, const st
 /*
  * The last place where a search domain may start. HOST.NAMESPACE.svc.DOMAIN of a HOST with a dot is
  * a name that clients of the namespace query for HOST, so it does not find HOST.NAMESPACE of
- * another author. Such clients query HOST.svc.DOMAIN, HOST.DOMAIN or HOST next.
+ * another author, if hosts have owners. Such clients find HOST by a later name of their list.
  */
 static int last_search(const struct mt_dns_table *t, const struct dns_name *n)
 {
-	int end = t->svc.len ? dns_name_ends(n, &t->svc) : -1, ns = 0;
+	int end = t->owned && t->svc.len ? dns_name_ends(n, &t->svc) : -1, ns = 0;
 	uint32_t labels = 0;
 
 	for (int at = 0; at < end; at += 1 + n->b[at]) {

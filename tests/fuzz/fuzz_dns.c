@@ -15,7 +15,14 @@ static const struct mt_dns_table *the_table(void)
 									  "corp.example"};
 	static const char *const hosts[] = {
 		"a.b.svc.cluster.local", "*.c.example", "d.example", "e"};
-	const struct mt_dns_rules rules = {"cluster.local", "b", zones, 1, search, 1, 30};
+	const struct mt_dns_rules rules = {.domain = "cluster.local",
+		.ns = "b",
+		.zones = zones,
+		.n_zones = 1,
+		.search = search,
+		.n_search = 1,
+		.owned = true,
+		.ttl = 30};
 	static struct mt_dns_table *t;
 	struct mt_dns_builder *b;
 

@@ -103,7 +103,8 @@ static uint32_t domains_of(const struct scene *sc, const char *out[3])
 static struct mt_dns_table *table_of(const struct scene *sc, const char *host)
 {
 	const char *search[3];
-	const struct mt_dns_rules rules = {.domain = DOMAIN,
+	const struct mt_dns_rules rules = {.owned = true,
+		.domain = DOMAIN,
 		.ns = "default",
 		.search = search,
 		.n_search = domains_of(sc, search),

@@ -222,32 +222,39 @@ static void test_chosen_names(void)
 	mt_dns_table_put(t);
 }
 
-/* Clients of each namespace query HOST.NAMESPACE.svc.DOMAIN, and get no host of another name by it. */
-static void test_namespaces(void)
+/*
+ * Clients of each namespace query HOST.NAMESPACE.svc.DOMAIN. If hosts have owners, they get no host
+ * of another name by it.
+ */
+static void check_namespaces(bool owned)
 {
 #define C "cluster.local"
 	static const char *const search[] = {"default.svc." C, "svc." C, C};
 	static const char *const hosts[] = {
 		"db.corp", "db.corp.web", "*.w.web", "x.y.z.web", "one.web"};
 	static const struct {
-		const char *name, *alias; /* NULL: it has no addresses */
+		const char *name, *alias, *unowned; /* NULL: it has no addresses */
 	} t[] = {
-		{"db.corp.default.svc." C, "db.corp"},
-		{"db.corp.web.svc." C, NULL},
-		{"a.w.web.svc." C, NULL},
-		{"a.b.w.web.svc." C, NULL},
-		{"db.corp.svc.web.svc." C, NULL},
+		{"db.corp.default.svc." C, "db.corp", "db.corp"},
+		{"db.corp.web.svc." C, NULL, "db.corp.web"},
+		{"a.w.web.svc." C, NULL, "a.w.web"},
+		{"a.b.w.web.svc." C, NULL, "a.b.w.web"},
+		{"db.corp.svc.web.svc." C, NULL, NULL},
 		/* All of them are found by another search domain. */
-		{"db.corp." C, "db.corp"},
-		{"db.corp.web." C, "db.corp.web"},
-		{"db.corp.web.default.svc." C, "db.corp.web"},
-		{"a.w.web." C, "a.w.web"},
+		{"db.corp." C, "db.corp", "db.corp"},
+		{"db.corp.web." C, "db.corp.web", "db.corp.web"},
+		{"db.corp.web.default.svc." C, "db.corp.web", "db.corp.web"},
+		{"a.w.web." C, "a.w.web", "a.w.web"},
 		/* HOST has no dot, as that of a service's own name. */
-		{"db.corp.svc." C, "db.corp"},
-		{"one.web.svc." C, "one.web"},
+		{"db.corp.svc." C, "db.corp", "db.corp"},
+		{"one.web.svc." C, "one.web", "one.web"},
 	};
-	const struct mt_dns_rules rules = {
-		.domain = C, .ns = "default", .search = search, .n_search = 3, .ttl = 1};
+	const struct mt_dns_rules rules = {.domain = C,
+		.ns = "default",
+		.search = search,
+		.n_search = 3,
+		.owned = owned,
+		.ttl = 1};
 	struct mt_dns_builder *b = mt_dns_builder_new(&rules);
 	struct mt_addr a = mt_addr4(1);
 	struct mt_dns_table *table;
@@ -258,6 +265,7 @@ static void test_namespaces(void)
 	table = mt_dns_builder_finish(b, NULL);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(table);
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		const char *alias = owned ? t[i].alias : t[i].unowned;
 		struct dns_found f;
 		char text[256] = "";
 
@@ -265,13 +273,20 @@ static void test_namespaces(void)
 		dns_table_lookup(table, &n, &f);
 		if (f.kind == DNS_ALIAS)
 			dns_name_text(f.target.b, text);
-		CU_ASSERT_STRING_EQUAL(text, t[i].alias ? t[i].alias : "");
-		CU_ASSERT_EQUAL(f.entry != NULL, t[i].alias != NULL);
+		CU_ASSERT_STRING_EQUAL(text, alias ? alias : "");
+		CU_ASSERT_EQUAL(f.entry != NULL, alias != NULL);
 	}
 	/* No name exists because of them either. */
-	CU_ASSERT(dns_name_of("y.z.web.svc." C, &n) && !dns_table_has_below(table, &n));
+	CU_ASSERT_EQUAL(
+		dns_name_of("y.z.web.svc." C, &n) && dns_table_has_below(table, &n), !owned);
 	CU_ASSERT(dns_name_of("y.z.web." C, &n) && dns_table_has_below(table, &n));
 	mt_dns_table_put(table);
+}
+
+static void test_namespaces(void)
+{
+	check_namespaces(true);
+	check_namespaces(false);
 }
 
 const struct mt_test table_tests[] = {{"namespaces", test_namespaces},
