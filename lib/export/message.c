@@ -30,12 +30,36 @@ static size_t frame_size(const struct mt_export_conf *c, uint32_t i, size_t byte
 	return bytes;
 }
 
+/* "[RECORD,RECORD]". NULL: no memory. */
+static uint8_t *make_list(const struct mt_byte_ring *r, uint32_t n, size_t bytes, size_t *len)
+{
+	uint64_t at = mt_byte_ring_tail(r);
+	uint8_t *message, *to;
+
+	*len = bytes + n + 1;
+	message = to = malloc(*len);
+	if (!message)
+		return NULL;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t size = 0;
+		const void *record = mt_byte_ring_next(r, &at, &size);
+
+		*to++ = i ? ',' : '[';
+		memcpy(to, record, size);
+		to += size;
+	}
+	*to = ']';
+	return message;
+}
+
 uint8_t *mt_export_make(const struct mt_export_conf *c, const struct mt_byte_ring *r, uint32_t n,
 	size_t bytes, size_t *len)
 {
 	uint64_t at = mt_byte_ring_tail(r);
 	uint8_t *message, *to;
 
+	if (c->is_list)
+		return make_list(r, n, bytes, len);
 	*len = frame_size(c, 0, bytes);
 	message = to = malloc(*len + 1);
 	if (!message)

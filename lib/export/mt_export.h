@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/export: records for collectors over gRPC, such as lines of access logs. One other thread puts
- * encoded records into the queue of a provider, and the library's thread `mt-export` sends them.
- * Retry rules, also for the export of metrics, are in mt_export_retry.h.
+ * lib/export: records for collectors over gRPC or HTTP, such as lines of access logs. One other
+ * thread puts encoded records into the queue of a provider, and the library's thread `mt-export`
+ * sends them. Retry rules, also for the export of metrics, are in mt_export_retry.h.
  *
  * Path of a record:
  * 1. mt_export_put() copies it into the queue, a ring of MT_EXPORT_QUEUE bytes.
  * 2. When MT_EXPORT_FULL bytes wait, or after `flush`, the thread makes a message of up to
  *    MT_EXPORT_BATCH bytes and sends it by a call of its own: it opens a stream, sends the message,
  *    closes its side, and waits for the status. A service of streams (ALS) ends a stream with a
- *    status too, so that the status confirms the records.
+ *    status too, so that the status confirms the records. By HTTP a message is a request, and its
+ *    status confirms the records.
  * 3. Only then the records leave the queue, and the next message is made.
  *
  * Invariants:
@@ -19,12 +20,13 @@
  * - After a temporary failure the message is sent again, so a collector that took it without an
  *   answer has its records twice. It is lost after `patience` since its first call and three
  *   calls, because a message on which a collector fails must not stop all others. A delay that the
- *   collector specifies is at most half of `patience`, and ends with the connection.
+ *   collector specifies is at most half of `patience`, and ends with a connection of gRPC.
  * - While there is no connection, records wait.
  * - The producer never waits, and no queue waits for another one: a collector that hangs delays
  *   only its own records.
  * - The close of a connection without a call is not a failure, because servers close idle
- *   connections. The thread connects again at once, unless the connection lasted under a second.
+ *   connections. By gRPC the thread connects again at once, unless the connection lasted under a
+ *   second, and by HTTP for the next message.
  */
 #pragma once
 
@@ -54,18 +56,31 @@ struct mt_export_frame {
 	uint8_t tag;
 };
 
+/*
+ * Requests of HTTP/1.1: POST, in plaintext only. A target with TLS counts as unreachable. None of
+ * the texts has control characters, but for the line ends of `lines`.
+ */
+struct mt_export_http {
+	const char *authority; /* header Host */
+	const char *content_type;
+	const char *lines; /* further headers: "NAME: VALUE" with line ends between; NULL: none */
+};
+
 struct mt_export_conf {
 	const char *name;	       /* of the provider, for *e */
 	struct mt_grpc_target *target; /* the queue takes a reference */
-	const char *path;	       /* "/package.Service/Method"; static */
+	/* "/package.Service/Method"; static. Of HTTP: the path, which is copied. */
+	const char *path;
+	const struct mt_export_http *http; /* is copied; NULL: gRPC */
+	bool is_list;			   /* a message is a list of JSON, without frames */
 	/* From the outermost to the one around the records, which have tags of their own. */
 	struct mt_export_frame frames[MT_EXPORT_FRAMES];
 	uint32_t n_frames;
 	/*
-	 * Reads the answer: how many records the collector rejected, and its words. 0, or a
-	 * negative value if it cannot be read. NULL: calls need no answer, only a status; UNKNOWN
-	 * with the words "EOF" is one too, because services in Go return the end of the stream as
-	 * an error.
+	 * Reads the answer, of HTTP its body: how many records the collector rejected, and its
+	 * words. 0, or a negative value if it cannot be read. NULL: calls need no answer, only a
+	 * status; UNKNOWN with the words "EOF" is one too, because services in Go return the end of
+	 * the stream as an error.
 	 */
 	int (*answer)(const uint8_t *data, size_t len, uint64_t *rejected, char *words,
 		size_t words_size);

@@ -37,9 +37,16 @@ static bool prepare(struct mt_export_queue *q, const struct mt_export_conf *conf
 	q->conf.flush = conf->flush ? conf->flush : 1 * MT_SEC;
 	q->conf.patience = conf->patience ? conf->patience : 300 * MT_SEC;
 	q->target = mt_grpc_target_hold(conf->target);
-	/* The caller owns both. */
+	q->way = conf->http ? &mt_export_by_http : &mt_export_by_grpc;
+	q->post = conf->http ? mt_export_post_new(conf->path, conf->http) : NULL;
+	if (!q->post != !conf->http)
+		return false;
+	/* The caller owns these. */
 	q->conf.name = NULL;
 	q->conf.target = NULL;
+	if (conf->http)
+		q->conf.path = NULL;
+	q->conf.http = NULL;
 	/* Only pages that are used become resident. */
 	q->memory = calloc(1, MT_EXPORT_QUEUE);
 	if (!q->memory || !copy_frames(q, conf))
@@ -53,6 +60,7 @@ void mt_export_destroy(struct mt_export_queue *q)
 {
 	mt_grpc_target_drop(q->target);
 	mt_grpc_target_drop(q->next_target);
+	mt_export_post_free(q->post);
 	free(q->heads);
 	free(q->message);
 	free(q->memory);

@@ -18,5 +18,7 @@ struct mt_grpc_target *mt_grpc_target_new(
 /* Take and release a reference; any thread. mt_grpc_target_drop() accepts NULL. */
 struct mt_grpc_target *mt_grpc_target_hold(struct mt_grpc_target *t);
 void mt_grpc_target_drop(struct mt_grpc_target *t);
+/* True if its servers are called with TLS. */
+bool mt_grpc_target_has_tls(const struct mt_grpc_target *t);
 /* Sets the servers and TLS settings of a channel, which must not outlive the target. */
 void mt_grpc_target_fill(const struct mt_grpc_target *t, struct mt_grpc_conf *conf);

@@ -84,6 +84,11 @@ void mt_grpc_target_drop(struct mt_grpc_target *t)
 		free_target(t);
 }
 
+bool mt_grpc_target_has_tls(const struct mt_grpc_target *t)
+{
+	return t->has_tls;
+}
+
 void mt_grpc_target_fill(const struct mt_grpc_target *t, struct mt_grpc_conf *conf)
 {
 	conf->servers = (const char *const *)t->servers;

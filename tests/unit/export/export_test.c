@@ -555,9 +555,11 @@ static const struct mt_test tests[] = {{"frames", test_frames}, {"fields", test_
 	{"other queue", test_other_queue}, {"answers", test_answers},
 	{"idle close", test_idle_close}, {"move", test_move}, {"retry", test_retry}, {0}};
 
+extern const struct mt_test http_tests[];
+
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {{"export", tests}, {0}};
+	const struct mt_suite suites[] = {{"export", tests}, {"http", http_tests}, {0}};
 
 	signal(SIGPIPE, SIG_IGN);
 	return mt_test_main(suites, argc, argv);
