@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Collectors of access logs: services of gRPC that get records in place of lines. The queue, the
- * thread and the retries are lib/export's. Spans of traced calls take the same way: their encoder
- * is lib/tracing's.
+ * thread and the retries are lib/export's. Spans of traced calls take the same way, also by HTTP:
+ * their encoder is lib/tracing's.
  */
 #pragma once
 
@@ -21,11 +21,12 @@ struct mt_alog_collector;
 struct mt_alog_entry;
 struct mt_export_conf;
 
-/* Encodes spans for a service of gRPC; constant. */
+/* Encodes spans for a service; constant. */
 struct mt_alog_encoder {
+	const char *content_type; /* of requests of HTTP */
 	/*
-	 * Sets path, frames and answer. `head`, MT_ALOG_HEADS bytes, is for what the frames refer
-	 * to, and is copied.
+	 * Sets the path of gRPC, answer, and frames or is_list. `head`, MT_ALOG_HEADS bytes, is for
+	 * what the frames refer to, and is copied.
 	 */
 	void (*open)(const struct mt_alog_collector *c, struct mt_export_conf *conf, uint8_t *head);
 	/*
@@ -36,6 +37,13 @@ struct mt_alog_encoder {
 		const struct mt_alog_record *r, uint8_t which, uint8_t *to);
 };
 #define MT_ALOG_HEADS (2u * MT_ALOG_WIRE_HEAD)
+
+/* Requests of HTTP. */
+struct mt_alog_http {
+	const char *authority; /* HOST:PORT */
+	const char *path;
+	const char *lines; /* headers, as mt_export_http.lines; NULL: none */
+};
 
 struct mt_alog_collector {
 	enum mt_alog_service service;
@@ -50,7 +58,8 @@ struct mt_alog_collector {
 	const char *labels;
 	/* SPANS: */
 	const struct mt_alog_encoder *encoder;
-	uint32_t longest; /* most bytes of a tag's value */
+	const struct mt_alog_http *http; /* NULL: gRPC */
+	uint32_t longest;		 /* most bytes of a tag's value */
 };
 
 struct mt_alog_labels;

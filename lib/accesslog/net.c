@@ -46,8 +46,15 @@ static struct mt_export_queue *start_spans(
 {
 	uint8_t head[MT_ALOG_HEADS];
 	struct mt_export_conf conf = {.name = c->name, .target = c->target};
+	struct mt_export_http http = {.content_type = c->encoder->content_type};
 
 	c->encoder->open(c, &conf, head);
+	if (c->http) {
+		http.authority = c->http->authority;
+		http.lines = c->http->lines;
+		conf.http = &http;
+		conf.path = c->http->path;
+	}
 	return mt_export_queue_new(x, &conf, e);
 }
 
@@ -66,6 +73,32 @@ static struct mt_export_queue *start(
 	return start_als(x, c, e);
 }
 
+static void drop_http(const struct mt_alog_http *http)
+{
+	if (!http)
+		return;
+	free((char *)(uintptr_t)http->authority);
+	free((char *)(uintptr_t)http->path);
+	free((char *)(uintptr_t)http->lines);
+	free((void *)(uintptr_t)http);
+}
+
+/* NULL: no memory, or there is none to copy. */
+static const struct mt_alog_http *copy_http(const struct mt_alog_http *from)
+{
+	struct mt_alog_http *to = from ? calloc(1, sizeof(*to)) : NULL;
+
+	if (!to)
+		return NULL;
+	to->authority = strdup(from->authority);
+	to->path = strdup(from->path);
+	to->lines = from->lines ? strdup(from->lines) : NULL;
+	if (to->authority && to->path && !to->lines == !from->lines)
+		return to;
+	drop_http(to);
+	return NULL;
+}
+
 static bool copy(const struct mt_alog_collector *from, struct mt_alog_collector *to)
 {
 	to->service = from->service;
@@ -76,9 +109,11 @@ static bool copy(const struct mt_alog_collector *from, struct mt_alog_collector 
 	to->sender.cluster = strdup(from->sender.cluster);
 	to->labels = from->labels ? strdup(from->labels) : NULL;
 	to->encoder = from->encoder;
+	to->http = copy_http(from->http);
 	to->longest = from->longest;
 	return to->name && to->sender.node && to->sender.cluster &&
-	       !to->log_name == !from->log_name && !to->labels == !from->labels;
+	       !to->log_name == !from->log_name && !to->labels == !from->labels &&
+	       !to->http == !from->http;
 }
 
 static void drop(struct mt_alog_collector *c)
@@ -89,6 +124,7 @@ static void drop(struct mt_alog_collector *c)
 	free((char *)(uintptr_t)c->sender.node);
 	free((char *)(uintptr_t)c->sender.cluster);
 	free((char *)(uintptr_t)c->labels);
+	drop_http(c->http);
 }
 
 struct mt_alog_net *mt_alog_net_new(
@@ -131,6 +167,13 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+static bool same_http(const struct mt_alog_http *a, const struct mt_alog_http *b)
+{
+	return a && b ? same_text(a->authority, b->authority) && same_text(a->path, b->path) &&
+				same_text(a->lines, b->lines)
+		      : a == b;
+}
+
 bool mt_alog_net_is(const struct mt_alog_net *n, const struct mt_alog_collector *c)
 {
 	const struct mt_alog_collector *own = &n->collector;
@@ -140,7 +183,7 @@ bool mt_alog_net_is(const struct mt_alog_net *n, const struct mt_alog_collector 
 	       same_text(own->sender.node, c->sender.node) &&
 	       same_text(own->sender.cluster, c->sender.cluster) &&
 	       same_text(own->labels, c->labels) && own->encoder == c->encoder &&
-	       own->longest == c->longest;
+	       same_http(own->http, c->http) && own->longest == c->longest;
 }
 
 void mt_alog_net_move(struct mt_alog_net *n, struct mt_grpc_target *target)

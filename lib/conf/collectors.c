@@ -75,6 +75,19 @@ static const char *node_cluster(const struct mt_build *b)
 	return "";
 }
 
+/* NULL: no memory, or there is none. */
+static const struct mt_alog_http *keep_http(struct mt_region *r, const struct mt_alog_http *from)
+{
+	struct mt_alog_http *to = from ? mt_region_alloc(r, sizeof(*to)) : NULL;
+
+	if (!to)
+		return NULL;
+	to->authority = mt_region_strdup(r, from->authority);
+	to->path = mt_region_strdup(r, from->path);
+	to->lines = from->lines ? mt_region_strdup(r, from->lines) : NULL;
+	return to;
+}
+
 void mt_b_keep_collector(struct mt_build *b, struct mt_access_output *o,
 	const struct mt_alog_collector *from, const struct mt_net_log *net)
 {
@@ -85,6 +98,7 @@ void mt_b_keep_collector(struct mt_build *b, struct mt_access_output *o,
 		return;
 	*c = *from;
 	c->name = mt_region_strdup(r, from->name);
+	c->http = keep_http(r, from->http);
 	if (net->log_name.s)
 		c->log_name = mt_region_strdup(r, net->log_name.s);
 	c->sender.node = mt_region_strdup(r, node_name(b));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Spans of entries of the access log's ring, for collectors of OTLP. Names of attributes are those
- * of OpenTelemetry's conventions for RPC, and of Envoy's tags where there are none.
+ * Spans of entries of the access log's ring, for collectors of OTLP and Zipkin. Names of attributes
+ * are those of OpenTelemetry's conventions for RPC, and of Envoy's tags where there are none.
  */
 #include "mt_tracing_export.h"
 
@@ -56,6 +56,12 @@ static void open_otlp(
 	conf->n_frames = 3;
 }
 
+static void open_zipkin(
+	const struct mt_alog_collector *c, struct mt_export_conf *conf, uint8_t head[MT_ALOG_HEADS])
+{
+	conf->is_list = true;
+}
+
 /* ---- tags ----------------------------------------------------------------------------------- */
 
 /* A span, and the texts that it refers to. */
@@ -85,6 +91,8 @@ static void add_number(struct span *to, const char *key, uint64_t n)
 
 static void add_peer(struct span *to, const struct mt_alog_end_value *peer)
 {
+	to->s.remote.addr = peer->addr;
+	to->s.remote.port = peer->port;
 	if (mt_addr_is_zero(&peer->addr))
 		return;
 	add(to, "network.peer.address", text(mt_addr_str(&peer->addr, to->peer)));
@@ -157,30 +165,54 @@ static void set_attempt(struct span *to, const struct mt_alog_entry *e,
 	add_peer(to, &r->ends[MT_ALOG_ENDPOINT]);
 	add(to, "server.address", r->texts[MT_ALOG_AUTHORITY]);
 	add(to, "upstream_cluster", r->texts[MT_ALOG_CLUSTER]);
+	to->s.remote.service = r->texts[MT_ALOG_AUTHORITY];
+}
+
+static void make(struct span *to, const struct mt_alog_entry *e, const struct mt_alog_record *r,
+	uint8_t which)
+{
+	struct mt_alog_spans from;
+
+	memset(&to->s, 0, sizeof(to->s));
+	to->n_numbers = 0;
+	mt_alog_entry_spans(e, &from);
+	to->s.trace_len = from.trace_len;
+	to->s.is_debug = from.is_debug;
+	memcpy(to->s.trace, from.trace, sizeof(to->s.trace));
+	to->s.end = e->wall + (MT_MAX(e->ended, e->started) - e->started);
+	to->s.tags = to->tags;
+	to->s.local.service = text("meltemi");
+	set_name(to, r);
+	add(to, "rpc.system.name", r->texts[MT_ALOG_PROTOCOL]);
+	add(to, "rpc.method", r->texts[MT_ALOG_METHOD].len ? to->s.name : (struct mt_slice){0});
+	if (which == MT_ALOG_SPAN_CALL)
+		set_call(to, e, r, &from);
+	else
+		set_attempt(to, e, r, &from);
+	set_result(to, r);
 }
 
 static uint32_t span_otlp(const struct mt_alog_collector *c, const struct mt_alog_entry *e,
 	const struct mt_alog_record *r, uint8_t which, uint8_t *to)
 {
 	struct mt_tracing_limits limits = {.tag = c->longest};
-	struct mt_alog_spans from;
-	struct span s = {.n_numbers = 0};
+	struct span s;
 
-	mt_alog_entry_spans(e, &from);
-	s.s.trace_len = from.trace_len;
-	s.s.is_debug = from.is_debug;
-	memcpy(s.s.trace, from.trace, sizeof(s.s.trace));
-	s.s.end = e->wall + (MT_MAX(e->ended, e->started) - e->started);
-	s.s.tags = s.tags;
-	set_name(&s, r);
-	add(&s, "rpc.system.name", r->texts[MT_ALOG_PROTOCOL]);
-	add(&s, "rpc.method", r->texts[MT_ALOG_METHOD].len ? s.s.name : (struct mt_slice){0});
-	if (which == MT_ALOG_SPAN_CALL)
-		set_call(&s, e, r, &from);
-	else
-		set_attempt(&s, e, r, &from);
-	set_result(&s, r);
+	make(&s, e, r, which);
 	return mt_tracing_otlp_span(&s.s, &limits, to);
 }
 
-const struct mt_alog_encoder mt_tracing_otlp = {open_otlp, span_otlp};
+/* Zipkin has no resource, so each span names the node. */
+static uint32_t span_zipkin(const struct mt_alog_collector *c, const struct mt_alog_entry *e,
+	const struct mt_alog_record *r, uint8_t which, uint8_t *to)
+{
+	struct mt_tracing_limits limits = {.tag = c->longest};
+	struct span s;
+
+	make(&s, e, r, which);
+	add(&s, "node_id", text(c->sender.node));
+	return mt_tracing_zipkin_span(&s.s, &limits, (char *)to);
+}
+
+const struct mt_alog_encoder mt_tracing_otlp = {"application/x-protobuf", open_otlp, span_otlp};
+const struct mt_alog_encoder mt_tracing_zipkin = {"application/json", open_zipkin, span_zipkin};

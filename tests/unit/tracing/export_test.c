@@ -5,11 +5,14 @@
 #include "mt_tracing_export.h"
 #include "mt_tracing_span.h"
 
+#include "../export/http_server.h"
 #include "../grpc/grpc_server.h"
 #include "otlp.pb-c.h"
 #include "suites.h"
 
+#include <jansson.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 
 #define KEY 77
@@ -17,6 +20,7 @@
 static struct mt_export *x;
 static struct mt_alog *l;
 static struct server server;
+static struct web web;
 static struct mt_grpc_target *target;
 
 /* The last message of the collector. */
@@ -38,37 +42,75 @@ static void on_message(struct server *s)
 	s->have = 5;
 }
 
-static void set_up(void)
+static void set_output(const struct mt_alog_encoder *encoder, const struct mt_alog_http *http)
 {
-	struct mt_alog_collector c = {.service = MT_ALOG_SPANS,
+	const struct mt_alog_collector c = {.service = MT_ALOG_SPANS,
 		.name = "otel",
+		.target = target,
 		.sender = {"node-1", "mesh"},
-		.encoder = &mt_tracing_otlp,
+		.encoder = encoder,
+		.http = http,
 		.longest = 256};
 	const struct mt_alog_want w = {
 		.document = "MeshConfig mesh: provider otel", .key = KEY, .collector = &c};
+	struct mt_err e = {""};
+
+	CU_ASSERT_EQUAL_FATAL(mt_alog_set(l, &w, 1, &e), 0);
+}
+
+static void set_up_at(
+	uint16_t port, const struct mt_alog_encoder *encoder, const struct mt_alog_http *http)
+{
 	char at[32];
 	const char *const servers[] = {at};
 	struct mt_err e = {""};
 
-	server_start(&server, ECHO, NULL);
-	server.on_end = on_message;
-	n_spans = 0;
-	snprintf(at, sizeof(at), "127.0.0.1:%u", server.port);
-	c.target = target = mt_grpc_target_new(servers, 1, NULL);
+	snprintf(at, sizeof(at), "127.0.0.1:%u", port);
+	target = mt_grpc_target_new(servers, 1, NULL);
 	x = mt_export_new(&e);
 	l = mt_alog_new(1, &e);
 	CU_ASSERT_FATAL(target && x && l);
 	mt_alog_use_export(l, x);
-	CU_ASSERT_EQUAL_FATAL(mt_alog_set(l, &w, 1, &e), 0);
+	set_output(encoder, http);
 }
 
-static void tear_down(void)
+static void set_up(void)
+{
+	server_start(&server, ECHO, NULL);
+	server.on_end = on_message;
+	n_spans = 0;
+	set_up_at(server.port, &mt_tracing_otlp, NULL);
+}
+
+static const struct mt_alog_http requests = {
+	.authority = "c.test:1", .path = "/here", .lines = "x-a: b"};
+
+static void set_up_http(const struct mt_alog_encoder *encoder, const char *answer)
+{
+	signal(SIGPIPE, SIG_IGN);
+	web_start(&web);
+	for (size_t i = 0; i < MT_ARRAY_LEN(web.answers); i++)
+		web.answers[i] = answer;
+	set_up_at(web.port, encoder, &requests);
+}
+
+static void free_all(void)
 {
 	mt_alog_stop(l, 100 * MT_MSEC);
 	mt_alog_free(l);
 	mt_export_free(x);
 	mt_grpc_target_drop(target);
+}
+
+static void tear_down_http(void)
+{
+	free_all();
+	web_stop(&web);
+}
+
+static void tear_down(void)
+{
+	free_all();
 	server_stop(&server);
 	if (request)
 		otlp__export_trace_service_request__free_unpacked(request, NULL);
@@ -76,13 +118,13 @@ static void tear_down(void)
 }
 
 /* An entry of a call from 1 s to 3 s after 1970, with an attempt that begins after 2 s. */
-static void add(uint8_t which, uint64_t key, enum mt_ending ending)
+static void add_method(uint8_t which, uint64_t key, enum mt_ending ending, const char *method)
 {
 	static const struct mt_alog_scope none;
 	struct mt_byte_ring *r = mt_alog_ring(l, 0);
 	struct mt_alog_spans s = {
 		.key = key, .attempt_at = 6 * MT_SEC, .trace_len = MT_TRACE_ID, .has_parent = true};
-	uint32_t len = mt_alog_entry_size(3, 1, 0, 0);
+	uint32_t n = (uint32_t)strlen(method), len = mt_alog_entry_size(3, n, 0, 0);
 	struct mt_alog_entry *e = mt_byte_ring_reserve(r, len + (which ? sizeof(s) : 0));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
@@ -102,8 +144,9 @@ static void add(uint8_t which, uint64_t key, enum mt_ending ending)
 	e->endpoint_port = 20880;
 	e->local_port = 1;
 	e->interface_len = 3;
-	e->method_len = 1;
-	memcpy(e->texts, "a.Bm", 4);
+	e->method_len = (uint16_t)n;
+	memcpy(e->texts, "a.B", 3);
+	memcpy(e->texts + 3, method, n);
 	e->spans = which;
 	memset(s.trace, 1, sizeof(s.trace));
 	memset(s.parent, 2, sizeof(s.parent));
@@ -114,6 +157,11 @@ static void add(uint8_t which, uint64_t key, enum mt_ending ending)
 	mt_byte_ring_publish(r);
 }
 
+static void add(uint8_t which, uint64_t key, enum mt_ending ending)
+{
+	add_method(which, key, ending, "m");
+}
+
 static struct mt_alog_output_stats counted(void)
 {
 	struct mt_alog_output_stats st;
@@ -122,16 +170,25 @@ static struct mt_alog_output_stats counted(void)
 	return st;
 }
 
-static void wait_written(uint64_t n)
+/* `http`: the collector of HTTP is served, otherwise that of gRPC. */
+static void wait_written_at(bool http, uint64_t n)
 {
 	for (int ms = 0; ms < 20000; ms++) {
-		server_turn(&server);
+		if (http)
+			web_turn(&web);
+		else
+			server_turn(&server);
 		mt_alog_turn(l);
 		if (counted().sink.written >= n)
 			return;
 		poll(NULL, 0, 1);
 	}
 	CU_FAIL_FATAL("not written within 20 s");
+}
+
+static void wait_written(uint64_t n)
+{
+	wait_written_at(false, n);
 }
 
 static const Otlp__Span *span(uint32_t i)
@@ -246,5 +303,140 @@ static void test_failed(void)
 	tear_down();
 }
 
+/* ---- HTTP ----------------------------------------------------------------------------------- */
+
+static bool has_line(const char *line)
+{
+	return strstr(web.head, line) != NULL;
+}
+
+/* A request of OTLP has the message of the call of gRPC. */
+static void test_otlp_http(void)
+{
+	set_up_http(&mt_tracing_otlp, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	add(MT_ALOG_SPAN_CALL | MT_ALOG_SPAN_ATTEMPT, KEY, MT_ENDING_ok);
+	wait_written_at(true, 2);
+	CU_ASSERT_TRUE(has_line("POST /here HTTP/1.1\r\n"));
+	CU_ASSERT_TRUE(has_line("\r\nHost: c.test:1\r\n"));
+	CU_ASSERT_TRUE(has_line("\r\nContent-Type: application/x-protobuf\r\n"));
+	CU_ASSERT_TRUE(has_line("\r\nx-a: b\r\n"));
+	request = otlp__export_trace_service_request__unpack(
+		NULL, web.body_len, (const uint8_t *)web.body);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(request);
+	check_call(span(0));
+	check_attempt(span(1));
+	otlp__export_trace_service_request__free_unpacked(request, NULL);
+	request = NULL;
+	tear_down_http();
+}
+
+static json_t *read_list(size_t n)
+{
+	json_t *j = json_loadb(web.body, web.body_len, JSON_REJECT_DUPLICATES, NULL);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	CU_ASSERT_EQUAL_FATAL(json_array_size(j), n);
+	return j;
+}
+
+/* Compares an entry of the list, with its keys in order. */
+static void check_zipkin(const json_t *list, size_t i, const char *want)
+{
+	char *text = json_dumps(json_array_get(list, i), JSON_COMPACT | JSON_SORT_KEYS);
+
+	CU_ASSERT_STRING_EQUAL(text, want);
+	if (text && strcmp(text, want) != 0)
+		printf("%s\n", text);
+	free(text);
+}
+
+/* A failed call and its attempt, as a list of Zipkin. */
+static void test_zipkin(void)
+{
+	json_t *list;
+
+	set_up_http(&mt_tracing_zipkin, WEB_ACCEPTED);
+	add(MT_ALOG_SPAN_CALL | MT_ALOG_SPAN_ATTEMPT, KEY, MT_ENDING_connection_lost);
+	wait_written_at(true, 2);
+	CU_ASSERT_TRUE(has_line("\r\nContent-Type: application/json\r\n"));
+	list = read_list(2);
+	check_zipkin(list, 0,
+		"{\"duration\":2000000,\"id\":\"0303030303030303\",\"kind\":\"SERVER\","
+		"\"localEndpoint\":{\"serviceName\":\"meltemi\"},\"name\":\"a.B/m\","
+		"\"parentId\":\"0202020202020202\",\"remoteEndpoint\":{\"ipv4\":\"192.0.2.1\","
+		"\"port\":1000},\"tags\":{\"error\":"
+		"\"upstream_reset_before_response_started{connection_termination}\","
+		"\"error.type\":\"connection_lost\",\"network.peer.address\":\"192.0.2.1\","
+		"\"network.peer.port\":\"1000\",\"node_id\":\"node-1\",\"request_size\":\"12\","
+		"\"response_code\":\"503\",\"response_flags\":\"UC\",\"response_size\":\"0\","
+		"\"rpc.method\":\"a.B/m\",\"rpc.system.name\":\"dubbo\","
+		"\"server.address\":\"a.test\",\"server.port\":\"1\"},\"timestamp\":1000000,"
+		"\"traceId\":\"01010101010101010101010101010101\"}");
+	check_zipkin(list, 1,
+		"{\"duration\":1000000,\"id\":\"0404040404040404\",\"kind\":\"CLIENT\","
+		"\"localEndpoint\":{\"serviceName\":\"meltemi\"},\"name\":\"a.B/m\","
+		"\"parentId\":\"0303030303030303\",\"remoteEndpoint\":{\"ipv4\":\"192.0.2.2\","
+		"\"port\":20880,\"serviceName\":\"a.test\"},\"tags\":{\"error\":"
+		"\"upstream_reset_before_response_started{connection_termination}\","
+		"\"error.type\":\"connection_lost\",\"network.peer.address\":\"192.0.2.2\","
+		"\"network.peer.port\":\"20880\",\"node_id\":\"node-1\",\"response_code\":\"503\","
+		"\"response_flags\":\"UC\",\"rpc.method\":\"a.B/m\","
+		"\"rpc.system.name\":\"dubbo\",\"server.address\":\"a.test\","
+		"\"upstream_cluster\":\"outbound|1||a.test\"},\"timestamp\":2000000,"
+		"\"traceId\":\"01010101010101010101010101010101\"}");
+	json_decref(list);
+	tear_down_http();
+}
+
+/* Methods that clients send with any bytes leave the list valid. */
+static void test_zipkin_bytes(void)
+{
+	static const char *const methods[] = {
+		"\"},{\"", "\\", "\x01\n\x7f", "\xff\xc3", "\xed\xa0\x80"};
+	static const char *const names[] = {"a.B/\"},{\"", "a.B/\\", "a.B/\x01\n\x7f",
+		"a.B/\xef\xbf\xbd\xef\xbf\xbd", "a.B/\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"};
+	json_t *list;
+
+	set_up_http(&mt_tracing_zipkin, WEB_ACCEPTED);
+	for (size_t i = 0; i < MT_ARRAY_LEN(methods); i++)
+		add_method(MT_ALOG_SPAN_CALL, KEY, MT_ENDING_ok, methods[i]);
+	wait_written_at(true, MT_ARRAY_LEN(methods));
+	list = read_list(MT_ARRAY_LEN(methods));
+	for (size_t i = 0; i < MT_ARRAY_LEN(methods); i++)
+		CU_ASSERT_STRING_EQUAL(
+			json_string_value(json_object_get(json_array_get(list, i), "name")),
+			names[i]);
+	json_decref(list);
+	tear_down_http();
+}
+
+/* The queue stays with the same settings of requests, and a change of each makes another one. */
+static void test_same_requests(void)
+{
+	struct mt_alog_http http = requests;
+	uint64_t number;
+
+	set_up_http(&mt_tracing_zipkin, WEB_ACCEPTED);
+	number = counted().number;
+	set_output(&mt_tracing_zipkin, &http);
+	CU_ASSERT_EQUAL(counted().number, number);
+	http.authority = "d.test:1";
+	set_output(&mt_tracing_zipkin, &http);
+	CU_ASSERT_EQUAL(counted().number, ++number);
+	http.path = "/there";
+	set_output(&mt_tracing_zipkin, &http);
+	CU_ASSERT_EQUAL(counted().number, ++number);
+	http.lines = NULL;
+	set_output(&mt_tracing_zipkin, &http);
+	CU_ASSERT_EQUAL(counted().number, ++number);
+	set_output(&mt_tracing_otlp, &http);
+	CU_ASSERT_EQUAL(counted().number, ++number);
+	set_output(&mt_tracing_otlp, NULL);
+	CU_ASSERT_EQUAL(counted().number, ++number);
+	tear_down_http();
+}
+
 const struct mt_test export_tests[] = {{"spans of entries", test_spans},
-	{"entries without spans", test_others}, {"spans of failed calls", test_failed}, {0}};
+	{"entries without spans", test_others}, {"spans of failed calls", test_failed},
+	{"OTLP by HTTP", test_otlp_http}, {"spans at Zipkin", test_zipkin},
+	{"any method at Zipkin", test_zipkin_bytes}, {"same requests", test_same_requests}, {0}};

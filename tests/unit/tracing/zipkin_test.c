@@ -151,11 +151,40 @@ static void test_bytes(void)
 	json_decref(j);
 }
 
+/* Any byte in any text leaves the object valid. ASCII is read again, and other bytes are U+FFFD. */
+static void test_each_byte(void)
+{
+	for (uint32_t byte = 0; byte < 256; byte++) {
+		uint8_t bytes[] = {'a', (uint8_t)byte, '"'};
+		const struct mt_slice one = {bytes, sizeof(bytes)};
+		const struct mt_tracing_tag tags[] = {{one, one}};
+		struct mt_tracing_limits limits = {.tag = 256};
+		struct mt_tracing_span s;
+		const char want[] = {'a', (char)byte, '"', '\0'};
+		const char *is;
+		json_t *j;
+
+		span_of_call(&s);
+		s.name = s.message = s.local.service = s.remote.service = one;
+		s.tags = tags;
+		s.n_tags = 1;
+		j = decode(&s, &limits);
+		is = word(j, "name");
+		CU_ASSERT_STRING_EQUAL(is, byte && byte < 128 ? want : "a\xef\xbf\xbd\"");
+		CU_ASSERT_STRING_EQUAL(word(json_object_get(j, "tags"), is), is);
+		CU_ASSERT_STRING_EQUAL(word(json_object_get(j, "tags"), "error"), is);
+		CU_ASSERT_STRING_EQUAL(
+			word(json_object_get(j, "remoteEndpoint"), "serviceName"), is);
+		json_decref(j);
+	}
+}
+
 const struct mt_test zipkin_tests[] = {
 	{"a span", test_span},
 	{"a root", test_root},
 	{"a failure", test_error},
 	{"too much", test_cut},
 	{"any bytes", test_bytes},
+	{"each byte", test_each_byte},
 	{NULL, NULL},
 };
