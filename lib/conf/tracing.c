@@ -23,15 +23,17 @@
 #define SAMPLING    100 /* Istio's: 1 % */
 #define LONGEST	    256
 #define FIELD	    "spec.tracing"
-#define PROVIDER    "extensionProviders[].opentelemetry"
+#define OTEL	    "extensionProviders[].opentelemetry"
+#define ZIPKIN	    "extensionProviders[].zipkin"
+#define SPANS	    "/api/v2/spans"
+#define SHORT_TRACE 8 /* bytes of a trace id of 64 bits */
 #define SEED	    5 /* keys of outputs of lines have others */
 
 /* Settings of the calls of a namespace or gateway. */
 struct traced {
 	bool on;
 	uint64_t key; /* 0: no spans are sent */
-	uint64_t threshold;
-	bool propagates;
+	struct mt_tracing_rule rule;
 	uint64_t hash;
 };
 
@@ -120,12 +122,37 @@ static bool requests_traces(const struct merged *m)
 	return !m->no_spans.v && !(m->sampling.set && m->sampling.v == 0);
 }
 
+/* Where a provider takes spans; NULL: it is of another type. */
+static const struct mt_net_log *net_of(const struct mt_ext_provider *p)
+{
+	return p->otel ? p->otel : p->zipkin;
+}
+
+/* NULL: by gRPC. */
+static const struct mt_http_collector *http_of(const struct mt_ext_provider *p)
+{
+	return p->otel ? p->otel->http : &p->zipkin->web;
+}
+
+static const char *field_of(const struct mt_ext_provider *p)
+{
+	return p->otel ? OTEL : ZIPKIN;
+}
+
+/* Formats that requests get, as of Envoy's tracers. */
+static uint8_t formats_of(const struct mt_ext_provider *p)
+{
+	if (p->otel)
+		return MT_TRACING_W3C;
+	return MT_TRACING_B3_PARTS | (p->zipkin->context.v ? MT_TRACING_W3C : 0);
+}
+
 /* The provider that is used. NULL: there is none, and it has been reported. */
 static const struct mt_ext_provider *find_provider(struct mt_build *b, const struct merged *m)
 {
 	const struct mt_ext_provider *p = m->provider ? mt_b_ext_provider(b, m->provider->s) : NULL;
 
-	if (p && p->otel && !p->otel->by_http)
+	if (p && net_of(p))
 		return p;
 	if (!m->provider) {
 		if (m->any && requests_traces(m) && is_first(b, m->any))
@@ -134,12 +161,9 @@ static const struct mt_ext_provider *find_provider(struct mt_build *b, const str
 				"calls are not traced: no provider is named");
 	} else if (is_first(b, m->provider)) {
 		mt_b_warn(b, m->by, m->provider->line, m->field,
-			"name a provider with opentelemetry, without `http`",
-			!p	  ? "calls are not traced: no provider is called %.128s"
-			: p->otel ? "calls are not traced: %.128s takes spans by HTTP, and they "
-				    "are sent by gRPC only"
-				  : "calls are not traced: %.128s is not of a type that spans "
-				    "are sent to",
+			"name a provider with opentelemetry or zipkin",
+			p ? "calls are not traced: %.128s is not of a type that spans are sent to"
+			  : "calls are not traced: no provider is called %.128s",
 			m->provider->s);
 	}
 	return NULL;
@@ -152,41 +176,91 @@ static uint64_t key_of(const struct mt_ext_provider *p)
 	return key + (key == 0);
 }
 
+/* "NAME: VALUE" lines; NULL: no header, or no memory. */
+static const char *lines_of(struct mt_build *b, const struct mt_http_collector *h)
+{
+	const char *lines = NULL;
+
+	for (uint32_t i = 0; i < h->n_headers; i++)
+		lines = mt_region_printf(&b->tmp, "%s%s%s: %s", lines ? lines : "",
+			lines ? "\n" : "", h->headers[i].name.s,
+			h->headers[i].value.s ? h->headers[i].value.s : "");
+	return lines;
+}
+
+/* The host of a service, "NAMESPACE/HOST" or "HOST". */
+static const char *host_of(const struct mt_net_log *net)
+{
+	const char *slash = strchr(net->service.s, '/');
+
+	return slash ? slash + 1 : net->service.s;
+}
+
+/* The requests for a provider; NULL: it gets calls of gRPC, or no memory. */
+static const struct mt_alog_http *requests_of(struct mt_build *b, const struct mt_ext_provider *p)
+{
+	const struct mt_http_collector *h = http_of(p);
+	const struct mt_net_log *net = net_of(p);
+	struct mt_alog_http *to = h ? mt_region_alloc(&b->tmp, sizeof(*to)) : NULL;
+	const char *host = host_of(net);
+
+	if (!to)
+		return NULL;
+	to->authority = mt_region_printf(
+		&b->tmp, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, net->port.v);
+	to->path = h->path.s ? h->path.s : SPANS;
+	to->lines = lines_of(b, h);
+	return to->authority ? to : NULL;
+}
+
+/* The servers of a provider; NULL: it cannot be used, and it has been reported. */
+static struct mt_grpc_target *target_of(struct mt_build *b, const struct mt_ext_provider *p)
+{
+	const struct mt_net_log *net = net_of(p);
+	const char *why = NULL;
+	struct mt_grpc_target *target = mt_b_log_target(b, net, &why);
+
+	/* The host is in the head of each request. */
+	if (target && http_of(p) && !mt_host_is_sound(host_of(net)))
+		why = "it is neither a name nor an address";
+	else if (target && http_of(p) && mt_grpc_target_has_tls(target))
+		why = "its endpoints are called with TLS, which is not used with HTTP";
+	if (why)
+		mt_b_warn(b, &b->model->mesh.config->meta, net->origin.line, field_of(p),
+			"name a service of the mesh, or a host and port that can be reached",
+			"calls are not traced: no spans can be sent to %.128s: %s", net->service.s,
+			why);
+	return why ? NULL : target;
+}
+
 /* Makes the output; false: it cannot be used, and it has been reported. */
 static bool add_output(struct mt_build *b, const struct mt_ext_provider *p)
 {
 	const struct mt_mesh_config *c = b->model->mesh.config;
-	const struct mt_net_log *net = p->otel;
+	const struct mt_net_log *net = net_of(p);
 	const struct mt_alog_place nowhere = {0};
 	const struct mt_alog_spec spec = {.encoding = MT_ALOG_TEXT};
 	struct mt_log_about a = {.meta = &c->meta,
 		.document = mt_region_printf(
 			&b->tmp, "MeshConfig %s: provider %s", c->meta.name, p->name.s),
-		.path_field = PROVIDER,
-		.field = PROVIDER,
+		.path_field = field_of(p),
+		.field = field_of(p),
 		.path_line = net->origin.line,
 		.line = net->origin.line,
 		.spans = true,
 		.key = key_of(p)};
 	struct mt_alog_collector to = {.service = MT_ALOG_SPANS,
 		.name = p->name.s,
-		.encoder = &mt_tracing_otlp,
+		.encoder = p->otel ? &mt_tracing_otlp : &mt_tracing_zipkin,
+		.http = requests_of(b, p),
 		.longest = net->longest.set ? net->longest.v : LONGEST};
-	const char *why = NULL;
 	struct mt_access_output *o;
 
 	if (!mt_b_log_may_be(b, &a))
 		return false;
-	to.target = mt_b_log_target(b, net, &why);
-	if (!to.target) {
-		if (why)
-			mt_b_warn(b, &c->meta, net->origin.line, PROVIDER,
-				"name a service of the mesh, or a host and port that can be "
-				"reached",
-				"calls are not traced: no spans can be sent to %.128s: %s",
-				net->service.s, why);
+	to.target = target_of(b, p);
+	if (!to.target || !to.http != !http_of(p))
 		return false;
-	}
 	o = mt_b_log_keep(b, &a, &nowhere, &spec);
 	if (o)
 		mt_b_keep_collector(b, o, &to, net);
@@ -221,9 +295,12 @@ static void settle(
 		return;
 	to->on = true;
 	to->key = m.no_spans.v ? 0 : key_of(p);
-	to->propagates = !m.no_context.v;
-	to->threshold = mt_tracing_threshold(sampling / 100.0);
-	to->hash = mt_hash_u64(to->threshold, mt_hash_u64(to->key, to->propagates + 1u)) | 1;
+	to->rule.threshold = mt_tracing_threshold(sampling / 100.0);
+	to->rule.write = m.no_context.v ? 0 : formats_of(p);
+	to->rule.trace_len = p->zipkin && p->zipkin->short_ids.v ? SHORT_TRACE : MT_TRACE_ID;
+	to->hash = mt_hash_u64(to->rule.threshold,
+			   mt_hash_u64(to->key, to->rule.write * 256u + to->rule.trace_len)) |
+		   1;
 }
 
 /* NULL: no memory. */
@@ -259,9 +336,7 @@ const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region 
 	to = r ? mt_region_alloc(r, sizeof(*to)) : NULL;
 	if (!to)
 		return NULL;
-	to->rule = (struct mt_tracing_rule){.threshold = t->threshold,
-		.write = t->propagates ? MT_TRACING_W3C : 0,
-		.trace_len = MT_TRACE_ID};
+	to->rule = t->rule;
 	to->attempts = true;
 	to->key = t->key;
 	mt_call_tracing_keys(to, codec);
@@ -302,7 +377,7 @@ void mt_b_tracing_tell(struct mt_build *b)
 	for (uint32_t i = 0; c && i < c->n_providers; i++) {
 		const struct mt_ext_provider *p = &c->providers[i];
 
-		if (p->otel && p->name.s && !is_named(b, c, p->name.s))
+		if (net_of(p) && p->name.s && !is_named(b, c, p->name.s))
 			mt_b_note(b, &c->meta, p->origin.line, "extensionProviders[]",
 				"name it in defaultProviders.tracing or in a Telemetry",
 				"not used: neither defaultProviders.tracing nor a Telemetry "

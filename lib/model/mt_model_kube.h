@@ -163,9 +163,23 @@ struct mt_file_log {
 	struct mt_num omit_empty;
 };
 
+/* A header of requests to a collector. */
+struct mt_http_header {
+	struct mt_origin origin;
+	struct mt_text name, value;
+};
+
+/* Requests of HTTP to a collector. */
+struct mt_http_collector {
+	struct mt_origin origin;
+	struct mt_text path;
+	struct mt_http_header *headers;
+	uint32_t n_headers;
+};
+
 /*
- * envoyHttpAls, envoyTcpAls, envoyOtelAls: an access log that is sent by gRPC. opentelemetry: a
- * collector of spans.
+ * envoyHttpAls, envoyTcpAls, envoyOtelAls: an access log that is sent by gRPC. opentelemetry,
+ * zipkin: a collector of spans.
  */
 struct mt_net_log {
 	struct mt_origin origin;
@@ -173,8 +187,11 @@ struct mt_net_log {
 	struct mt_num port;
 	struct mt_text log_name;	  /* not set: Istio's */
 	struct mt_file_log_format format; /* envoyOtelAls: body and attributes */
-	struct mt_num longest;		  /* opentelemetry: bytes of a tag's value; not set: 256 */
-	bool by_http;			  /* opentelemetry */
+	struct mt_num longest;		  /* spans: bytes of a tag's value; not set: 256 */
+	struct mt_http_collector *http;	  /* opentelemetry; NULL: gRPC. Of zipkin `web` counts */
+	struct mt_http_collector web;	  /* zipkin */
+	struct mt_num short_ids;	  /* zipkin: trace ids of 64 bits */
+	struct mt_num context;		  /* zipkin: 1: traceparent, too */
 };
 
 /*
@@ -187,7 +204,7 @@ struct mt_ext_provider {
 	struct mt_ext_authz *grpc; /* all NULL: another kind of provider */
 	struct mt_file_log *file;
 	struct mt_net_log *http_als, *tcp_als, *otel_als;
-	struct mt_net_log *otel; /* opentelemetry */
+	struct mt_net_log *otel, *zipkin; /* of spans */
 };
 
 /* defaultProviders: names of providers. */

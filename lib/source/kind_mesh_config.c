@@ -2,8 +2,10 @@
 /* MeshConfig: a file, or the key `mesh` of a ConfigMap, whose value is a YAML text. */
 #include "mt_fields.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* Only warns, because MeshConfig has many settings of proxies and of Istio, and gets new ones. */
 static bool unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -118,17 +120,126 @@ static const struct mt_section tcp_als_section = {"envoyTcpAls", sizeof(struct m
 static const struct mt_section otel_als_section = {"envoyOtelAls", sizeof(struct mt_net_log),
 	MT_ARRAY_LEN(otel_als_fields), .fields = otel_als_fields, .unknown = unknown_told};
 
-static void read_http(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+/* ---- requests of HTTP ------------------------------------------------------------------------ */
+
+#define HEADERS_MAX   16u
+#define NAME_MAX_LEN  128u
+#define VALUE_MAX_LEN 4096u
+#define PATH_MAX_LEN  1024u
+
+/* A name of RFC 9110 §5.1, and not one that decides how the request is read, or that it has. */
+static bool is_header_name(const char *s)
 {
-	((struct mt_net_log *)obj)->by_http = !mt_yaml_is_null(n);
+	static const char *const ours[] = {"host", "content-type", "content-length",
+		"transfer-encoding", "connection", "expect", "user-agent", "accept-encoding",
+		"content-encoding", "te", "trailer", "upgrade"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(ours); i++)
+		if (strcasecmp(s, ours[i]) == 0)
+			return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr("!#$%&'*+-.^_`|~", *s))
+			return false;
+	return true;
 }
+
+static bool is_printable(const char *s, char least)
+{
+	for (; *s; s++)
+		if (*s < least || *s > '~')
+			return false;
+	return true;
+}
+
+static void check_header(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_http_header *h = obj;
+
+	if (h->name.s && (!is_header_name(h->name.s) || strlen(h->name.s) > NAME_MAX_LEN))
+		mt_f_error(c, h->name.line, "write another name",
+			"this header cannot be set: \"%.64s\"", h->name.s);
+	/* The value may be a secret, so the message does not have it. */
+	if (h->value.s && (!is_printable(h->value.s, ' ') || strlen(h->value.s) > VALUE_MAX_LEN))
+		mt_f_error(c, h->value.line, "write at most 4096 printable ASCII characters",
+			"this value of a header cannot be sent");
+}
+
+static const struct mt_field header_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_http_header, name), .required = true,
+		.help = "name of the header, but none that a request has in any case"},
+	{"value", MT_F_TEXT, AT(struct mt_http_header, value), .help = "its value"},
+	{"envName", MT_F_LATER,
+		.help = "the node has no environment of a proxy: the header has no value"},
+};
+
+static const struct mt_section header_section = {"header", sizeof(struct mt_http_header),
+	MT_ARRAY_LEN(header_fields), .fields = header_fields, .unknown = unknown_told,
+	.after = check_header};
+
+static void check_path(struct mt_fctx *c, const struct mt_text *path)
+{
+	if (path->s && (*path->s != '/' || !is_printable(path->s, '!') || strchr(path->s, '#') ||
+			       strlen(path->s) > PATH_MAX_LEN))
+		mt_f_error(c, path->line, "write a path such as /v1/traces",
+			"not a path of at most 1024 printable characters that starts with /");
+}
+
+static void check_http(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	check_path(c, &((struct mt_http_collector *)obj)->path);
+}
+
+static const struct mt_field http_fields[] = {
+	{"path", MT_F_TEXT, AT(struct mt_http_collector, path), .required = true,
+		.help = "path of the requests, such as /v1/traces; a query is part of it"},
+	{"timeout", MT_F_LATER, .help = "a request has 10 s"},
+	{"headers", MT_F_LIST, AT_LIST(struct mt_http_collector, headers), .max = HEADERS_MAX,
+		.sub = &header_section, .help = "headers of each request"},
+};
+
+static const struct mt_section http_section = {"http", sizeof(struct mt_http_collector),
+	MT_ARRAY_LEN(http_fields), .fields = http_fields, .unknown = unknown_told,
+	.after = check_http};
+
+static const char *const contexts[] = {"USE_B3", "USE_B3_WITH_W3C_PROPAGATION", NULL};
+
+#define TAG_LENGTH                                                                                 \
+	{                                                                                          \
+		"maxTagLength", MT_F_NUM, AT(struct mt_net_log, longest),                          \
+			.min = 1, .max = UINT32_MAX,                                               \
+			.help = "most bytes of a tag's value, at most 4096; default: 256"          \
+	}
+
+static void check_zipkin(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	check_path(c, &((struct mt_net_log *)obj)->web.path);
+}
+
+static const struct mt_field zipkin_fields[] = {
+	NET_LOG_FIELDS,
+	TAG_LENGTH,
+	{"enable64bitTraceId", MT_F_BOOL, AT(struct mt_net_log, short_ids),
+		.help = "true: new traces have ids of 64 bits; default: of 128"},
+	{"path", MT_F_TEXT, AT(struct mt_net_log, web.path),
+		.help = "path of the requests; default: /api/v2/spans"},
+	{"traceContextOption", MT_F_WORD, AT(struct mt_net_log, context), .words = contexts,
+		.help = "context that requests get: X-B3-TraceId and its siblings, or these and "
+			"traceparent; default: USE_B3"},
+	{"timeout", MT_F_LATER, .help = "a request has 10 s"},
+	{"headers", MT_F_LIST, AT(struct mt_net_log, web.headers),
+		.count = offsetof(struct mt_net_log, web.n_headers), .max = HEADERS_MAX,
+		.sub = &header_section, .help = "headers of each request"},
+};
+
+static const struct mt_section zipkin_section = {"zipkin", sizeof(struct mt_net_log),
+	MT_ARRAY_LEN(zipkin_fields), .fields = zipkin_fields, .unknown = unknown_told,
+	.after = check_zipkin};
 
 static const struct mt_field otel_fields[] = {
 	NET_LOG_FIELDS,
-	{"maxTagLength", MT_F_NUM, AT(struct mt_net_log, longest), .min = 1, .max = UINT32_MAX,
-		.help = "most bytes of a tag's value, at most 4096; default: 256"},
-	{"http", MT_F_CUSTOM, .custom = read_http,
-		.help = "spans are sent by gRPC; calls with such a provider are not traced"},
+	TAG_LENGTH,
+	{"http", MT_F_POINTER, AT(struct mt_net_log, http), .sub = &http_section,
+		.help = "spans are sent by OTLP over HTTP, in place of gRPC"},
 	{"grpc", MT_F_LATER, .help = "a message has 10 s, and no metadata of its own"},
 	{"resourceDetectors", MT_F_LATER,
 		.help = "the resource has service.name, service.version, service.instance.id and "
@@ -140,7 +251,7 @@ static const struct mt_field otel_fields[] = {
 static const struct mt_section otel_section = {"opentelemetry", sizeof(struct mt_net_log),
 	MT_ARRAY_LEN(otel_fields), .fields = otel_fields, .unknown = unknown_told};
 
-#define NO_SPANS "spans are sent to providers with `opentelemetry` only"
+#define NO_SPANS "spans are sent to providers with `opentelemetry` and `zipkin` only"
 
 static const struct mt_field provider_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_ext_provider, name), .required = true,
@@ -163,9 +274,10 @@ static const struct mt_field provider_fields[] = {
 		.help = "the same, of both, sent to a collector of OpenTelemetry by gRPC"},
 	{"opentelemetry", MT_F_POINTER, AT(struct mt_ext_provider, otel), .sub = &otel_section,
 		.help = "[spans](../how-to/traces.md) of traced calls, sent to a collector of "
-			"OpenTelemetry by gRPC, if `defaultProviders.tracing` or a Telemetry names "
+			"OpenTelemetry, if `defaultProviders.tracing` or a Telemetry names "
 			"it"},
-	{"zipkin", MT_F_LATER, .help = NO_SPANS},
+	{"zipkin", MT_F_POINTER, AT(struct mt_ext_provider, zipkin), .sub = &zipkin_section,
+		.help = "the same, sent to a collector of Zipkin, version 2, by HTTP"},
 	{"skywalking", MT_F_LATER, .help = NO_SPANS},
 	{"lightstep", MT_F_LATER, .help = NO_SPANS},
 	{"datadog", MT_F_LATER, .help = NO_SPANS},
@@ -232,7 +344,8 @@ static const struct mt_field config_fields[] = {
 		.sub = &provider_section,
 		.help = "providers of CUSTOM policies: envoyExtAuthzGrpc is called, other "
 			"authorization fails closed; and of access logs: envoyFileAccessLog, "
-			"envoyHttpAls, envoyTcpAls, envoyOtelAls; and of spans: opentelemetry; "
+			"envoyHttpAls, envoyTcpAls, envoyOtelAls; and of spans: opentelemetry, "
+			"zipkin; "
 			"other providers are ignored"},
 	{"outboundTrafficPolicy", MT_F_LATER,
 		.help = "the Node's routes decide about traffic to other addresses"},

@@ -8,7 +8,7 @@ import subprocess
 from meltemi_lab import check, netns
 
 HERE = pathlib.Path(__file__).resolve().parent
-PORTS = {"als": 9000, "otel": 9001, "spans": 9002}
+PORTS = {"als": 9000, "otel": 9001, "spans": 9002, "spans-http": 9003, "zipkin": 9004}
 
 
 class Receiver:

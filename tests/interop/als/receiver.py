@@ -4,12 +4,15 @@
 A collector of access logs or spans on the originals' own messages: Envoy's Access Log Service, OpenTelemetry's logs or traces. Every message
 is parsed strictly, unknown fields included, and written to a file, one JSON object a line. How it answers stands in another file, which is
 read for each call: ok, hang (it reads nothing until that changes), status NAME; of OpenTelemetry also garbage and partial.
+By HTTP it takes spans of OpenTelemetry and of Zipkin, and statuses are numbers.
 
-  receiver.py als|otel|spans PORT RECORDS MODE
+  receiver.py als|otel|spans|spans-http|zipkin PORT RECORDS MODE
 """
 
+import http.server
 import json
 import pathlib
+import re
 import sys
 import time
 from concurrent import futures
@@ -89,7 +92,71 @@ class Collector(grpc.GenericRpcHandler):
         return answer.SerializeToString()
 
 
+KEYS = {"traceId": "[0-9a-f]{16}|[0-9a-f]{32}", "id": "[0-9a-f]{16}", "parentId": "[0-9a-f]{16}", "kind": "SERVER|CLIENT", "name": ".+"}
+ENDS = {"serviceName", "ipv4", "ipv6", "port"}
+
+
+def is_zipkin(span):
+    """True if a span is as Zipkin's API (v2) specifies."""
+    others = {"timestamp": int, "duration": int, "debug": bool, "localEndpoint": dict, "remoteEndpoint": dict, "tags": dict}
+    return (all(re.fullmatch(KEYS[key], value) if key in KEYS else isinstance(value, others[key]) for key, value in span.items())
+            and {"traceId", "id", "timestamp", "duration"} <= span.keys() and span["duration"] > 0
+            and all(set(span.get(end, {})) <= ENDS for end in ("localEndpoint", "remoteEndpoint"))
+            and all(isinstance(value, str) for value in span["tags"].values()))
+
+
+class Web(http.server.BaseHTTPRequestHandler):
+    """Requests of HTTP: POST with a message or a list of JSON."""
+    protocol_version = "HTTP/1.1"
+
+    def mode(self):
+        return pathlib.Path(MODE).read_text().strip()
+
+    def read(self):
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        if KIND == "zipkin":
+            spans = json.loads(data)
+            return all(is_zipkin(span) for span in spans), {"spans": spans}
+        message = REQUEST.FromString(data)
+        return all_known(message), json_format.MessageToDict(message)
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):  # noqa: N802
+        known, message = self.read()
+        while self.mode() == "hang":
+            time.sleep(0.05)
+        if self.mode().startswith("status "):
+            self.answer(int(self.mode().split()[1]), b"")
+            return
+        with open(RECORDS, "a", encoding="utf-8") as records:
+            records.write(json.dumps({"all_known": known, "message": {**message, "path": self.path, "headers": dict(self.headers)}}) + "\n")
+        if KIND == "zipkin":
+            self.answer(202, b"")
+            return
+        body = ANSWER()
+        if self.mode() == "partial":
+            body.partial_success.rejected_spans = 5
+            body.partial_success.error_message = "five of them are not wanted"
+        self.answer(200, body.SerializeToString())
+
+    def log_message(self, *_args):
+        pass
+
+
+def serve_web():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(PORT)), Web)
+    print(f"ready {server.server_port}", flush=True)
+    server.serve_forever()
+
+
 def main():
+    if KIND in ("spans-http", "zipkin"):
+        serve_web()
     server = grpc.server(futures.ThreadPoolExecutor(8))
     server.add_generic_rpc_handlers((Collector(),))
     bound = server.add_insecure_port(f"127.0.0.1:{PORT}")

@@ -4,7 +4,7 @@
 Spans at a collector that speaks OpenTelemetry's own messages. A sampled call of a client is one tree: its span, Meltemi's of the call and of
 each attempt, and the span that the server got as its parent. Calls without a context are drawn by the share that a Telemetry has, others
 pass unchanged. A server that cannot be reached is an attempt that failed. A collector that hangs or dies costs no call, and each span
-arrives or is counted as lost.
+arrives or is counted as lost. The same by OTLP over HTTP, and to a collector of Zipkin.
 """
 
 import base64
@@ -22,7 +22,7 @@ from meltemi_lab.access_log import calls  # noqa: E402
 from meltemi_lab.dubbo import parse_reply, request  # noqa: E402
 
 AT = ("240.240.0.10", 20880)
-TRACE, SENDER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACE, WEB_TRACE, SENDER = "0af7651916cd43dd8448eb211c80319c", "1bf7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SERVER, CLIENT = "SPAN_KIND_SERVER", "SPAN_KIND_CLIENT"
 MESH = """apiVersion: v1
 kind: ConfigMap
@@ -33,6 +33,8 @@ data:
     extensionProviders:
     - {name: spans, opentelemetry: {service: 127.0.0.1, port: 9002}}
 """
+WEB = MESH.replace("port: 9002}", "port: 9003, http: {path: /v1/traces, headers: [{name: x-team, value: shop one}]}}")
+ZIPKIN = MESH.replace("opentelemetry: {service: 127.0.0.1, port: 9002}", "zipkin: {service: 127.0.0.1, port: 9004}")
 TELEMETRY = """apiVersion: telemetry.istio.io/v1
 kind: Telemetry
 metadata: {{name: mesh, namespace: istio-system}}
@@ -62,12 +64,12 @@ def of_trace(receiver, trace):
     return [span for span in spans(receiver) if span["traceId"] == trace]
 
 
-def ask(lab, attachments):
-    """The traceparent that the server got with a call with these attachments; None: there was none."""
+def ask(lab, attachments, name="traceparent"):
+    """The attachment of this name that the server got with a call with these attachments; None: there was none."""
     data = b""
     with lab.inside("client"), socket.create_connection(AT, 10) as s:
         s.settimeout(10)
-        s.sendall(request(1, "attachment", ["traceparent"], attachments))
+        s.sendall(request(1, "attachment", [name], attachments))
         while len(data) < 16 or len(data) < 16 + int.from_bytes(data[12:16], "big"):
             data += s.recv(4096)
     equal(data[3], 20, "status")
@@ -151,14 +153,14 @@ def failed(lab, daemon, receiver, server):
 def rejected(lab, daemon, receiver):
     """The collector rejects five spans of each message, of a message with fewer all, and they are counted."""
     receiver.answers("partial")
-    before = len(receiver.messages())
+    before, counted = len(receiver.messages()), sink(daemon, "spans")["lost_rejected"]
     calls(lab, 20)
 
     def lost():
         sizes = [sum(len(scope["spans"]) for resource in message["resourceSpans"] for scope in resource["scopeSpans"])
                  for message in receiver.messages()[before:]]
         row = sink(daemon, "spans")
-        return sizes and settled(row) and row["lost_rejected"] == sum(min(5, size) for size in sizes)
+        return sizes and settled(row) and row["lost_rejected"] - counted == sum(min(5, size) for size in sizes)
 
     within(10, lost, "rejected spans", step=0.2)
 
@@ -181,6 +183,71 @@ def hangs(lab, daemon, receiver):
     within(60, lambda: settled(sink(daemon, "spans")), "spans after it has started again", step=0.5)
 
 
+def in_the_web(lab, daemon, receiver):
+    """OTLP over HTTP: path, headers, failures of the collector."""
+    daemon.write("mesh.yaml", WEB)
+    daemon.shell("reload")
+    receiver.start()
+    ask(lab, {"traceparent": f"00-{WEB_TRACE}-{SENDER}-01"})
+    within(10, lambda: len(of_trace(receiver, WEB_TRACE)) == 2, "both spans arrive by HTTP", step=0.2)
+    first = receiver.messages()[0]
+    equal((first["path"], first["headers"]["x-team"], first["headers"]["Content-Type"], first["headers"]["Host"]),
+          ("/v1/traces", "shop one", "application/x-protobuf", "127.0.0.1:9003"), "the request")
+    rejected(lab, daemon, receiver)
+    receiver.answers("ok")
+    fails(lab, daemon, receiver)
+
+
+def fails(lab, daemon, receiver):
+    """Spans that a collector of HTTP does not take now arrive later; those that it refuses are counted. None of this delays a call."""
+    within(10, lambda: settled(sink(daemon, "spans")), "what was sent has arrived", step=0.2)
+    before = sink(daemon, "spans")["written"]
+    receiver.answers("hang")
+    calls(lab, 100)
+    equal(sink(daemon, "spans")["written"], before, "written while it hangs")
+    receiver.answers("ok")
+    within(30, lambda: settled(sink(daemon, "spans")), "spans after it", step=0.5)
+    receiver.answers("status 503")
+    calls(lab, 20)
+    within(10, lambda: sink(daemon, "spans")["state"] == "unavailable", "a collector that has no time", step=0.2)
+    receiver.answers("ok")
+    within(30, lambda: settled(sink(daemon, "spans")), "spans after it", step=0.5)
+    equal(sink(daemon, "spans")["lost_refused"], 0, "lost until now")
+    receiver.answers("status 400")
+    calls(lab, 20)
+    within(10, lambda: sink(daemon, "spans")["lost_refused"] > 0 and settled(sink(daemon, "spans")), "refused spans", step=0.2)
+    receiver.answers("ok")
+    receiver.stop()
+    calls(lab, 100)
+    within(10, lambda: sink(daemon, "spans")["state"] == "unreachable", "a collector that has died", step=0.2)
+    receiver.start()
+    within(60, lambda: settled(sink(daemon, "spans")), "spans after it has started again", step=0.5)
+
+
+def zipkin(lab, daemon, receiver):
+    """Spans of Zipkin, and the context of B3 at the server."""
+    daemon.write("mesh.yaml", ZIPKIN)
+    daemon.shell("reload")
+    receiver.start()
+    trace = ask(lab, {}, "X-B3-TraceId")
+    check(trace and len(trace) == 32, f"the trace at the server: {trace}")
+
+    def tree():
+        return [span for message in receiver.messages() for span in message["spans"] if span["traceId"] == trace]
+
+    within(10, lambda: len(tree()) == 2, "both spans arrive", step=0.2)
+    call, attempt = sorted(tree(), key=lambda span: span["kind"] != "SERVER")
+    check("parentId" not in call, "the call is the root")
+    equal((attempt["kind"], attempt["parentId"]), ("CLIENT", call["id"]), "the attempt")
+    equal(call["localEndpoint"]["serviceName"], "meltemi", "the node")
+    equal(call["remoteEndpoint"]["ipv4"], "192.0.2.2", "the client")
+    check(attempt["remoteEndpoint"]["ipv4"] in (lab.server(1), lab.server(2)), f"the endpoint {attempt}")
+    equal((call["tags"]["node_id"], call["tags"]["response_code"]), (lab.id, "200"), "tags")
+    equal((receiver.messages()[0]["path"], receiver.messages()[0]["headers"]["Content-Type"]), ("/api/v2/spans", "application/json"), "the request")
+    equal(ask(lab, {"X-B3-TraceId": TRACE, "X-B3-SpanId": SENDER, "X-B3-Sampled": "1"}, "X-B3-TraceId"), TRACE, "a joined trace")
+    fails(lab, daemon, receiver)
+
+
 def body():
     with Lab(servers=2) as lab:
         servers = [lab.dubbo_server(number, f"v{number}") for number in (1, 2)]
@@ -188,17 +255,22 @@ def body():
             server.wait_line("ready")
         daemon = lab.meltemi(TESTS / "documents/talks", workers=2)
         daemon.write("mesh.yaml", MESH)
-        receiver = Receiver(daemon, environment.otlp(), "spans")
+        receivers = receiver, web, b3 = [Receiver(daemon, environment.otlp(), kind) for kind in ("spans", "spans-http", "zipkin")]
         daemon.start()
         try:
             receiver.start()
             joined(lab, receiver)
             shares(lab, daemon, receiver)
             hangs(lab, daemon, receiver)
+            in_the_web(lab, daemon, web)
+            zipkin(lab, daemon, b3)
+            daemon.write("mesh.yaml", MESH)
+            daemon.shell("reload")
             failed(lab, daemon, receiver, servers[0])
             daemon.stop()
         finally:
-            receiver.stop()
+            for one in receivers:
+                one.stop()
 
 
 main(body)

@@ -25,8 +25,13 @@
 	"    extensionProviders:\n"                                                                \
 	"    - {name: One, opentelemetry: {service: one.example, port: 4317}}\n"                   \
 	"    - {name: two, opentelemetry: {service: two.example, port: 4317, maxTagLength: 9}}\n"  \
-	"    - {name: web, opentelemetry: {service: a.b, port: 1, http: {path: /v1/traces}}}\n"    \
-	"    - {name: zip, zipkin: {service: a.b, port: 1}}\n"                                     \
+	"    - {name: web, opentelemetry: {service: one.example, port: 1, http: "                  \
+	"{path: /v1/traces, headers: [{name: X-A, value: b c}, {name: x-d}]}}}\n"                  \
+	"    - {name: zip, zipkin: {service: n/two.example, port: 9411, maxTagLength: 7, "         \
+	"headers: [{name: t, value: u}]}}\n"                                                       \
+	"    - {name: zip8, zipkin: {service: one.example, port: 2, enable64bitTraceId: true, "    \
+	"path: /spans, traceContextOption: USE_B3_WITH_W3C_PROPAGATION}}\n"                        \
+	"    - {name: sky, skywalking: {service: a.b, port: 1}}\n"                                 \
 	"    - {name: gone, opentelemetry: {service: x/a.test, port: 1}}\n"
 #define DEFAULT MESH("    defaultProviders: {tracing: [one]}\n")
 #define TRACES(name, ns, traces)                                                                   \
@@ -65,7 +70,7 @@ static const char *provider_of(const struct mt_snapshot *s, uint64_t key)
 	return "-";
 }
 
-/* "PROVIDER PERCENT FORMATS"; "off". */
+/* "PROVIDER PERCENT FORMATS", " short" with short trace ids; "off". */
 static const char *written(const struct mt_snapshot *s, const char *name)
 {
 	const struct mt_call_tracing *t = service(s, name)->tracing;
@@ -74,10 +79,10 @@ static const char *written(const struct mt_snapshot *s, const char *name)
 	if (!t)
 		return "off";
 	CU_ASSERT_TRUE(t->attempts);
-	CU_ASSERT_EQUAL(t->rule.trace_len, MT_TRACE_ID);
 	CU_ASSERT_TRUE(t->lengths != 0);
-	snprintf(text, sizeof(text), "%s %g %u", provider_of(s, t->key),
-		(double)t->rule.threshold * 100 / (double)MT_TRACING_ALWAYS, t->rule.write);
+	snprintf(text, sizeof(text), "%s %g %u%s", provider_of(s, t->key),
+		(double)t->rule.threshold * 100 / (double)MT_TRACING_ALWAYS, t->rule.write,
+		t->rule.trace_len == MT_TRACE_ID ? "" : " short");
 	return text;
 }
 
@@ -113,9 +118,14 @@ static const struct {
 	/* In the Node's namespace all calls are. */
 	{NODE("  mesh: {namespace: x}\n") SERVICES DEFAULT X("{" ALL "}"), "One 100 1",
 		"One 100 1"},
+	/* Zipkin's requests get X-B3-TraceId and its siblings. */
+	{NODE("") SERVICES DEFAULT X("{" USE("web") "}"), "web 1 1", "One 1 1"},
+	{NODE("") SERVICES DEFAULT X("{" USE("zip") "}"), "zip 1 4", "One 1 1"},
+	{NODE("") SERVICES DEFAULT X("{" USE("zip8") "}"), "zip8 1 5 short", "One 1 1"},
+	{NODE("") SERVICES DEFAULT X("{" USE("zip8") ", disableContextPropagation: true}"),
+		"zip8 1 0 short", "One 1 1"},
 	/* What cannot be used. */
-	{NODE("") SERVICES DEFAULT X("{" USE("zip") "}"), "off", "One 1 1"},
-	{NODE("") SERVICES DEFAULT X("{" USE("web") "}"), "off", "One 1 1"},
+	{NODE("") SERVICES DEFAULT X("{" USE("sky") "}"), "off", "One 1 1"},
 	{NODE("") SERVICES DEFAULT X("{" USE("none") "}"), "off", "One 1 1"},
 	{NODE("") SERVICES MESH("") X("{" ALL "}"), "off", "off"},
 };
@@ -166,6 +176,64 @@ static void test_output(void)
 	unbuild(&b);
 }
 
+static const struct mt_alog_collector *only_output(const struct built *b)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b->s->log);
+	CU_ASSERT_EQUAL_FATAL(b->s->log->n_outputs, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b->s->log->outputs[0].collector);
+	return b->s->log->outputs[0].collector;
+}
+
+#define PROVIDER_P                                                                                 \
+	"---\napiVersion: v1\nkind: ConfigMap\n"                                                   \
+	"metadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |\n"                     \
+	"    defaultProviders: {tracing: [p]}\n    extensionProviders:\n    - {name: p, %s}\n"
+
+static void check_requests(const struct mt_alog_http *is, const struct mt_alog_http *want)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(is);
+	CU_ASSERT_STRING_EQUAL(is->authority, want->authority);
+	CU_ASSERT_STRING_EQUAL(is->path, want->path);
+	CU_ASSERT_EQUAL(!is->lines, !want->lines);
+	if (is->lines && want->lines)
+		CU_ASSERT_STRING_EQUAL(is->lines, want->lines);
+}
+
+/* Requests of HTTP: where they go, and their headers. */
+static void test_requests(void)
+{
+	static const struct {
+		const char *provider;
+		struct mt_alog_http http;
+		const struct mt_alog_encoder *encoder;
+		uint32_t longest;
+	} wants[] = {
+		{"opentelemetry: {service: one.example, port: 1, http: {path: \"/v1/traces?a=b\", "
+		 "headers: [{name: X-A, value: b c}, {name: x-d}]}}",
+			{"one.example:1", "/v1/traces?a=b", "X-A: b c\nx-d: "}, &mt_tracing_otlp,
+			256},
+		{"zipkin: {service: n/two.example, port: 9411, maxTagLength: 7, "
+		 "headers: [{name: t, value: u}]}",
+			{"two.example:9411", "/api/v2/spans", "t: u"}, &mt_tracing_zipkin, 7},
+		{"zipkin: {service: \"2001:db8::1\", port: 80, path: /spans}",
+			{"[2001:db8::1]:80", "/spans", NULL}, &mt_tracing_zipkin, 256},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(wants); i++) {
+		char text[4096];
+		const struct mt_alog_collector *c;
+		struct built b;
+
+		snprintf(text, sizeof(text), NODE("") SERVICES PROVIDER_P, wants[i].provider);
+		b = compiled(new_conf(), text);
+		c = only_output(&b);
+		CU_ASSERT_PTR_EQUAL(c->encoder, wants[i].encoder);
+		CU_ASSERT_EQUAL(c->longest, wants[i].longest);
+		check_requests(c->http, &wants[i].http);
+		unbuild(&b);
+	}
+}
+
 static void told(const char *text, const char *words)
 {
 	struct built b = compiled(new_conf(), text);
@@ -180,12 +248,75 @@ static void told(const char *text, const char *words)
 	unbuild(&b);
 }
 
+/* HTTP is plaintext, so a service with endpoints that need TLS gets no spans by it. */
+static void test_no_plaintext(void)
+{
+	static const char tls[] = "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
+				  "metadata: {name: t, namespace: x}\n"
+				  "spec: {host: a.test, trafficPolicy: {tls: {mode: SIMPLE, "
+				  "insecureSkipVerify: true}}}\n";
+	char text[4096];
+
+	snprintf(text, sizeof(text), NODE("") SERVICES PROVIDER_P "%s",
+		"zipkin: {service: x/a.test, port: 2}", tls);
+	told(text, "its endpoints are called with TLS, which is not used with HTTP");
+}
+
+/* A host that would make other lines of a request. */
+static void test_bad_host(void)
+{
+	char text[4096];
+
+	snprintf(text, sizeof(text), NODE("") SERVICES PROVIDER_P,
+		"zipkin: {service: \"a.b\\r\\nX: y\", port: 2}");
+	told(text, "it is neither a name nor an address");
+}
+
+/* Paths and headers that would make other requests refuse the document. */
+static void test_bad_requests(void)
+{
+	static const char *const providers[] = {
+		"opentelemetry: {service: a.b, port: 1, http: {path: v1}}",
+		"opentelemetry: {service: a.b, port: 1, http: {path: \"/a b\"}}",
+		"opentelemetry: {service: a.b, port: 1, http: {path: \"/a\\r\\nX: y\"}}",
+		"opentelemetry: {service: a.b, port: 1, http: {path: \"/a#b\"}}",
+		"opentelemetry: {service: a.b, port: 1, http: {}}",
+		"zipkin: {service: a.b, port: 1, path: spans}",
+		"zipkin: {service: a.b, port: 1, headers: [{name: Host, value: x}]}",
+		"zipkin: {service: a.b, port: 1, headers: [{name: tE, value: x}]}",
+		"zipkin: {service: a.b, port: 1, headers: [{name: \"a b\", value: x}]}",
+		"zipkin: {service: a.b, port: 1, headers: [{name: \"a:\", value: x}]}",
+		"zipkin: {service: a.b, port: 1, headers: [{name: \"\", value: x}]}",
+		"zipkin: {service: a.b, port: 1, headers: [{name: a, value: \"b\\nc: d\"}]}",
+		"zipkin: {service: a.b, port: 1, headers: [{value: x}]}",
+		"zipkin: {service: a.b, port: 1, traceContextOption: W3C}",
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(providers); i++) {
+		struct mt_model *m = mt_model_new();
+		struct mt_diags d;
+		char text[2048];
+
+		mt_diags_init(&d);
+		snprintf(text, sizeof(text),
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: "
+			"istio-system}\ndata:\n  mesh: |\n    extensionProviders:\n"
+			"    - {name: one, %s}\n",
+			providers[i]);
+		mt_source_text(m, &d, "t", text, strlen(text));
+		CU_ASSERT_EQUAL(d.errors, 1);
+		if (d.errors != 1)
+			printf("%s: %u errors\n", providers[i], d.errors);
+		mt_diags_fini(&d);
+		mt_model_free(m);
+	}
+}
+
 /* Each is told once, however many services have it. */
 static void test_told(void)
 {
-	told(NODE("") SERVICES DEFAULT ROOT("{" USE("zip") "}"),
-		"zip is not of a type that spans are sent to");
-	told(NODE("") SERVICES DEFAULT ROOT("{" USE("web") "}"), "web takes spans by HTTP");
+	told(NODE("") SERVICES DEFAULT ROOT("{" USE("sky") "}"),
+		"sky is not of a type that spans are sent to");
 	told(NODE("") SERVICES DEFAULT ROOT("{" USE("none") "}"), "no provider is called none");
 	told(NODE("") SERVICES MESH("") ROOT("{" ALL "}"), "no provider is named");
 	told(NODE("") SERVICES MESH("    defaultProviders: {tracing: [none]}\n"),
@@ -202,9 +333,8 @@ static void test_told_early(void)
 		"[{address: 198.51.100.1}]}\n";
 	char text[4096];
 
-	told(NODE("") MESH("    defaultProviders: {tracing: [zip]}\n"),
-		"zip is not of a type that spans are sent to");
-	told(NODE("") DEFAULT ROOT("{" USE("web") "}"), "web takes spans by HTTP");
+	told(NODE("") MESH("    defaultProviders: {tracing: [sky]}\n"),
+		"sky is not of a type that spans are sent to");
 	snprintf(text, sizeof(text), "%s%s%s", NODE(""), bytes, DEFAULT X("{" USE("none") "}"));
 	told(text, "no provider is called none");
 }
@@ -287,7 +417,8 @@ static void test_noted(void)
 	static const struct {
 		const char *text, *words;
 	} notes[] = {
-		{NODE("") DEFAULT, "spans are sent to providers with `opentelemetry` only"},
+		{NODE("") DEFAULT,
+			"spans are sent to providers with `opentelemetry` and `zipkin` only"},
 		{NODE("") MESH("    defaultProviders: {tracing: [one, two]}\n"),
 			"spans are sent to the first provider of `tracing` only"},
 		{NODE("") DEFAULT ROOT("{providers: [{name: one}, {name: two}]}"),
@@ -321,8 +452,8 @@ static void test_unused(void)
 
 	for (uint32_t i = 0; i < b.diags.n; i++)
 		n += strstr(b.diags.items[i].message, "nor a Telemetry names") != NULL;
-	CU_ASSERT_EQUAL(n, 2); /* web, gone */
-	if (n != 2)
+	CU_ASSERT_EQUAL(n, 4); /* web, zip, zip8, gone */
+	if (n != 4)
 		show_diags(&b);
 	unbuild(&b);
 }
@@ -356,8 +487,10 @@ static void test_changes(void)
 }
 
 const struct mt_test tracing_tests[] = {{"telemetry_tracing", test_merged},
-	{"output of spans", test_output}, {"messages about tracing", test_told},
-	{"messages without services", test_told_early}, {"whose hosts get spans", test_whose},
-	{"no traces are requested", test_not_told},
+	{"output of spans", test_output}, {"requests with spans", test_requests},
+	{"spans and TLS", test_no_plaintext},
+	{"hosts of requests", test_bad_host}, {"requests that are refused", test_bad_requests},
+	{"messages about tracing", test_told}, {"messages without services", test_told_early},
+	{"whose hosts get spans", test_whose}, {"no traces are requested", test_not_told},
 	{"settings of tracing without effect", test_noted},
 	{"providers of spans without use", test_unused}, {"tracing changes", test_changes}, {0}};
