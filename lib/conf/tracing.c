@@ -2,8 +2,8 @@
 /*
  * Tracing of calls: `tracing` of Telemetry, with the providers of the MeshConfig. As in istiod each
  * field is that of the nearest object that sets it (telemetry_levels.c), and of an object that of
- * its last section. Without a section the first of defaultProviders.tracing is used; without a
- * provider calls are not traced.
+ * its last section. Without a section the first of defaultProviders.tracing is used, otherwise the
+ * collector of defaultConfig.tracing. Without a provider calls are not traced.
  *
  * Each provider that is used is an output of spans. It is made with the first service that needs
  * it, because its collector is one of the mesh's services. If the collector cannot be reached,
@@ -25,6 +25,7 @@
 #define FIELD	    "spec.tracing"
 #define OTEL	    "extensionProviders[].opentelemetry"
 #define ZIPKIN	    "extensionProviders[].zipkin"
+#define ADDRESS	    "defaultConfig.tracing.zipkin.address"
 #define SPANS	    "/api/v2/spans"
 #define SHORT_TRACE 8 /* bytes of a trace id of 64 bits */
 #define SEED	    5 /* keys of outputs of lines have others */
@@ -136,6 +137,8 @@ static const struct mt_http_collector *http_of(const struct mt_ext_provider *p)
 
 static const char *field_of(const struct mt_ext_provider *p)
 {
+	if (strcmp(p->name.s, MT_DEFAULT_TRACING) == 0)
+		return ADDRESS;
 	return p->otel ? OTEL : ZIPKIN;
 }
 
@@ -147,10 +150,42 @@ static uint8_t formats_of(const struct mt_ext_provider *p)
 	return MT_TRACING_B3_PARTS | (p->zipkin->context.v ? MT_TRACING_W3C : 0);
 }
 
+/* `tracing` of defaultConfig; NULL: none. */
+static const struct mt_default_tracing *old_settings(const struct mt_build *b)
+{
+	const struct mt_mesh_config *c = b->model->mesh.config;
+
+	return c && c->proxies ? c->proxies->tracing : NULL;
+}
+
+/* As in istiod a section without a provider switches the collector of defaultConfig off. */
+static const struct mt_ext_provider *named(const struct mt_build *b, const struct merged *m)
+{
+	const struct mt_default_tracing *old = old_settings(b);
+	const struct mt_num *enabled;
+
+	if (m->provider)
+		return mt_b_ext_provider(b, m->provider->s);
+	if (m->any || !old)
+		return NULL;
+	enabled = &b->model->mesh.config->traces;
+	return enabled->set && !enabled->v ? NULL : old->zipkin.provider;
+}
+
+/* As in istiod: of Telemetry, else of defaultConfig, where 0 counts as not set. */
+static uint32_t sampling_of(const struct mt_build *b, const struct merged *m)
+{
+	const struct mt_default_tracing *old = old_settings(b);
+
+	if (m->sampling.set)
+		return m->sampling.v;
+	return old && old->sampling.v ? old->sampling.v : SAMPLING;
+}
+
 /* The provider that is used. NULL: there is none, and it has been reported. */
 static const struct mt_ext_provider *find_provider(struct mt_build *b, const struct merged *m)
 {
-	const struct mt_ext_provider *p = m->provider ? mt_b_ext_provider(b, m->provider->s) : NULL;
+	const struct mt_ext_provider *p = named(b, m);
 
 	if (p && net_of(p))
 		return p;
@@ -289,13 +324,12 @@ static void settle(
 {
 	struct merged m = merge(b, ns, g);
 	const struct mt_ext_provider *p = find_provider(b, &m);
-	uint32_t sampling = m.sampling.set ? m.sampling.v : SAMPLING;
 
 	if (!p || !has_output(b, p))
 		return;
 	to->on = true;
 	to->key = m.no_spans.v ? 0 : key_of(p);
-	to->rule.threshold = mt_tracing_threshold(sampling / 100.0);
+	to->rule.threshold = mt_tracing_threshold(sampling_of(b, &m) / 100.0);
 	to->rule.write = m.no_context.v ? 0 : formats_of(p);
 	to->rule.trace_len = p->zipkin && p->zipkin->short_ids.v ? SHORT_TRACE : MT_TRACE_ID;
 	to->hash = mt_hash_u64(to->rule.threshold,

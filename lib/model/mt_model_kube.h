@@ -214,6 +214,29 @@ struct mt_default_providers {
 	uint32_t n_logs, n_tracing;
 };
 
+#define MT_DEFAULT_TRACING "defaultConfig.tracing" /* name of its provider */
+
+/* `zipkin` of defaultConfig.tracing. */
+struct mt_default_zipkin {
+	struct mt_origin origin;
+	struct mt_text address; /* HOST:PORT */
+	/* Made from the address, as if one of extensionProviders; NULL: there is none. */
+	struct mt_ext_provider *provider;
+};
+
+/* `tracing` of defaultConfig. */
+struct mt_default_tracing {
+	struct mt_origin origin;
+	struct mt_num sampling; /* percent * 100 */
+	struct mt_default_zipkin zipkin;
+};
+
+/* defaultConfig: settings of proxies. */
+struct mt_default_config {
+	struct mt_origin origin;
+	struct mt_default_tracing *tracing; /* NULL: not set */
+};
+
 struct mt_mesh_config {
 	struct mt_meta meta;
 	struct mt_text root_ns, trust_domain;
@@ -228,4 +251,6 @@ struct mt_mesh_config {
 	struct mt_text access_log_format;
 	struct mt_num access_log_json;	       /* accessLogEncoding: 1: JSON */
 	struct mt_default_providers *defaults; /* NULL: not set */
+	struct mt_default_config *proxies;     /* NULL: not set */
+	struct mt_num traces;		       /* enableTracing; not set: true */
 };

@@ -310,6 +310,83 @@ static const struct mt_section defaults_section = {"defaultProviders",
 	sizeof(struct mt_default_providers), MT_ARRAY_LEN(default_fields), .fields = default_fields,
 	.unknown = unknown_told, .after = check_defaults};
 
+/* ---- defaultConfig --------------------------------------------------------------------------- */
+
+static bool proxy_setting_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	mt_f_note(c, n->key_line, NULL,
+		"accepted, not enforced: settings of proxies are in the Node document");
+	return true;
+}
+
+static void read_default_sampling(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	(void)mt_read_decimal(c, n, 0, 100, &((struct mt_default_tracing *)obj)->sampling);
+}
+
+/* Makes the provider with the collector at the address. */
+static void make_provider(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct mt_region *r = &c->model->region;
+	struct mt_default_zipkin *z = obj;
+	struct mt_net_log *net;
+	char host[256];
+	uint16_t port;
+
+	if (!z->address.s)
+		return;
+	/* The document is not refused, because sidecars replace variables in the address. */
+	if (mt_host_port(z->address.s, host, sizeof(host), &port)) {
+		mt_f_warn(c, z->address.line, "write HOST:PORT",
+			"calls are not traced by it: \"%.128s\" is not an address", z->address.s);
+		return;
+	}
+	z->provider = mt_region_alloc(r, sizeof(*z->provider));
+	net = z->provider ? mt_region_alloc(r, sizeof(*net)) : NULL;
+	if (!net)
+		return;
+	z->provider->origin = net->origin = (struct mt_origin){c->file, z->address.line};
+	z->provider->name = (struct mt_text){MT_DEFAULT_TRACING, z->address.line};
+	z->provider->zipkin = net;
+	net->service = (struct mt_text){mt_host_name(r, host), z->address.line};
+	net->port = (struct mt_num){.v = port, .set = true, .line = z->address.line};
+}
+
+static const struct mt_field default_zipkin_fields[] = {
+	{"address", MT_F_TEXT, AT(struct mt_default_zipkin, address),
+		.help = "HOST:PORT of a collector of Zipkin, where spans are sent if neither "
+			"`defaultProviders.tracing` nor a Telemetry has `tracing`"},
+};
+
+static const struct mt_section default_zipkin_section = {"zipkin", sizeof(struct mt_default_zipkin),
+	MT_ARRAY_LEN(default_zipkin_fields), .fields = default_zipkin_fields,
+	.unknown = unknown_told, .after = make_provider};
+
+static const struct mt_field default_tracing_fields[] = {
+	{"sampling", MT_F_CUSTOM, .custom = read_default_sampling,
+		.help = "percent of calls without a trace that get one, unless a Telemetry has "
+			"randomSamplingPercentage; 0 and default: 1"},
+	{"zipkin", MT_F_OBJECT, AT(struct mt_default_tracing, zipkin),
+		.sub = &default_zipkin_section, .help = "a collector"},
+	{"customTags", MT_F_LATER, .help = "spans have no tags of their own"},
+	{"maxPathTagLength", MT_F_SKIP, .help = "spans have no path"},
+	{"tlsSettings", MT_F_LATER, .help = "a DestinationRule has the TLS of the collector"},
+	{"enableIstioTags", MT_F_LATER, .help = "spans have no tags of Istio"},
+};
+
+static const struct mt_section default_tracing_section = {"tracing",
+	sizeof(struct mt_default_tracing), MT_ARRAY_LEN(default_tracing_fields),
+	.fields = default_tracing_fields, .unknown = unknown_told};
+
+static const struct mt_field default_config_fields[] = {
+	{"tracing", MT_F_POINTER, AT(struct mt_default_config, tracing),
+		.sub = &default_tracing_section, .help = "[traces](../how-to/traces.md) of calls"},
+};
+
+static const struct mt_section default_config_section = {"defaultConfig",
+	sizeof(struct mt_default_config), MT_ARRAY_LEN(default_config_fields),
+	.fields = default_config_fields, .unknown = proxy_setting_told};
+
 static const char *const encodings[] = {"TEXT", "JSON", NULL};
 
 /* Ignores providers of metrics and of future types, because nothing here uses them. */
@@ -339,7 +416,9 @@ static const struct mt_field config_fields[] = {
 		.help = "default `exportTo` of VirtualServices"},
 	{"defaultDestinationRuleExportTo", MT_F_TEXTS, AT_LIST(struct mt_mesh_config, rule_export),
 		.help = "default `exportTo` of DestinationRules"},
-	{"defaultConfig", MT_F_LATER, .help = "settings of proxies are in the Node document"},
+	{"defaultConfig", MT_F_POINTER, AT(struct mt_mesh_config, proxies),
+		.sub = &default_config_section,
+		.help = "its `tracing` counts; other settings of proxies are in the Node document"},
 	{"extensionProviders", MT_F_LIST, AT_LIST(struct mt_mesh_config, providers),
 		.sub = &provider_section,
 		.help = "providers of CUSTOM policies: envoyExtAuthzGrpc is called, other "
@@ -370,8 +449,8 @@ static const struct mt_field config_fields[] = {
 	{"defaultProviders", MT_F_POINTER, AT(struct mt_mesh_config, defaults),
 		.sub = &defaults_section,
 		.help = "providers that are used unless a Telemetry names others"},
-	{"enableTracing", MT_F_SKIP,
-		.help = "for `defaultConfig`, which is not read; calls are traced by providers"},
+	{"enableTracing", MT_F_BOOL, AT(struct mt_mesh_config, traces),
+		.help = "false: `defaultConfig.tracing.zipkin` gets no spans; default: true"},
 	{"enablePrometheusMerge", MT_F_SKIP, .help = "for sidecars"},
 	{"protocolDetectionTimeout", MT_F_DURATION, AT(struct mt_mesh_config, detect_timeout),
 		.max = 60000,

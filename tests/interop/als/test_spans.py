@@ -35,6 +35,13 @@ data:
 """
 WEB = MESH.replace("port: 9002}", "port: 9003, http: {path: /v1/traces, headers: [{name: x-team, value: shop one}]}}")
 ZIPKIN = MESH.replace("opentelemetry: {service: 127.0.0.1, port: 9002}", "zipkin: {service: 127.0.0.1, port: 9004}")
+OLD = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    defaultConfig: {tracing: {sampling: 100, zipkin: {address: "127.0.0.1:9004"}}}
+"""
 TELEMETRY = """apiVersion: telemetry.istio.io/v1
 kind: Telemetry
 metadata: {{name: mesh, namespace: istio-system}}
@@ -248,6 +255,17 @@ def zipkin(lab, daemon, receiver):
     fails(lab, daemon, receiver)
 
 
+def old(lab, daemon, receiver):
+    """The collector of defaultConfig, without a Telemetry."""
+    (daemon.services / "telemetry.yaml").unlink()
+    daemon.write("mesh.yaml", OLD)
+    daemon.shell("reload")
+    trace = ask(lab, {}, "X-B3-TraceId")
+    within(10, lambda: [span for message in receiver.messages() for span in message["spans"] if span["traceId"] == trace],
+           "spans by defaultConfig", step=0.2)
+    equal(sink(daemon, "defaultConfig.tracing")["lost"], 0, "lost spans")
+
+
 def body():
     with Lab(servers=2) as lab:
         servers = [lab.dubbo_server(number, f"v{number}") for number in (1, 2)]
@@ -264,7 +282,9 @@ def body():
             hangs(lab, daemon, receiver)
             in_the_web(lab, daemon, web)
             zipkin(lab, daemon, b3)
+            old(lab, daemon, b3)
             daemon.write("mesh.yaml", MESH)
+            daemon.write("telemetry.yaml", TELEMETRY.format("randomSamplingPercentage: 100"))
             daemon.shell("reload")
             failed(lab, daemon, receiver, servers[0])
             daemon.stop()

@@ -33,6 +33,8 @@
 	"path: /spans, traceContextOption: USE_B3_WITH_W3C_PROPAGATION}}\n"                        \
 	"    - {name: sky, skywalking: {service: a.b, port: 1}}\n"                                 \
 	"    - {name: gone, opentelemetry: {service: x/a.test, port: 1}}\n"
+#define OLD(address, more)                                                                         \
+	"    defaultConfig: {tracing: {zipkin: {address: \"" address "\"}, " more "}}\n"
 #define DEFAULT MESH("    defaultProviders: {tracing: [one]}\n")
 #define TRACES(name, ns, traces)                                                                   \
 	"---\napiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: " name          \
@@ -124,6 +126,17 @@ static const struct {
 	{NODE("") SERVICES DEFAULT X("{" USE("zip8") "}"), "zip8 1 5 short", "One 1 1"},
 	{NODE("") SERVICES DEFAULT X("{" USE("zip8") ", disableContextPropagation: true}"),
 		"zip8 1 0 short", "One 1 1"},
+	/* The collector of defaultConfig without any section; its share of calls always. */
+	{NODE("") SERVICES MESH(OLD("zipkin.x:9411", "sampling: 10")), "defaultConfig.tracing 10 4",
+		"defaultConfig.tracing 10 4"},
+	{NODE("") SERVICES MESH(OLD("zipkin.x:9411", "sampling: 10")) X("{" USE("two") "}"),
+		"two 10 1", "defaultConfig.tracing 10 4"},
+	{NODE("") SERVICES MESH(OLD("zipkin.x:9411", "sampling: 0")) X("{" ALL "}"), "off",
+		"defaultConfig.tracing 1 4"},
+	{NODE("") SERVICES MESH("    enableTracing: false\n" OLD("zipkin.x:9411", "sampling: 10"))
+			X("{" USE("two") "}"),
+		"two 10 1", "off"},
+	{NODE("") SERVICES MESH(OLD("", "sampling: 10")), "off", "off"},
 	/* What cannot be used. */
 	{NODE("") SERVICES DEFAULT X("{" USE("sky") "}"), "off", "One 1 1"},
 	{NODE("") SERVICES DEFAULT X("{" USE("none") "}"), "off", "One 1 1"},
@@ -197,6 +210,34 @@ static void check_requests(const struct mt_alog_http *is, const struct mt_alog_h
 	CU_ASSERT_EQUAL(!is->lines, !want->lines);
 	if (is->lines && want->lines)
 		CU_ASSERT_STRING_EQUAL(is->lines, want->lines);
+}
+
+/* The collector of defaultConfig, a Service by its short name. */
+static void test_default_config(void)
+{
+	static const char zipkin[] =
+		"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+		"metadata: {name: z, namespace: istio-system}\nspec:\n"
+		"  hosts: [zipkin.istio-system.svc.cluster.local]\n  addresses: [192.0.2.9]\n"
+		"  resolution: STATIC\n  ports: [{number: 9411, name: http, targetPort: 94}]\n"
+		"  endpoints: [{address: 198.51.100.9}]\n";
+	struct mt_grpc_conf conf = {0};
+	const struct mt_alog_collector *c;
+	struct built b;
+	char text[4096];
+
+	snprintf(text, sizeof(text), "%s%s",
+		NODE("") SERVICES MESH(OLD("zipkin.istio-system:9411", "sampling: 10")), zipkin);
+	b = compiled(new_conf(), text);
+	c = only_output(&b);
+	check_requests(
+		c->http, &(struct mt_alog_http){"zipkin.istio-system:9411", "/api/v2/spans", NULL});
+	CU_ASSERT_STRING_EQUAL(
+		b.s->log->outputs[0].document, "MeshConfig istio: provider defaultConfig.tracing");
+	mt_grpc_target_fill(c->target, &conf);
+	CU_ASSERT_EQUAL_FATAL(conf.n_servers, 1);
+	CU_ASSERT_STRING_EQUAL(conf.servers[0], "198.51.100.9:94");
+	unbuild(&b);
 }
 
 /* Requests of HTTP: where they go, and their headers. */
@@ -321,6 +362,8 @@ static void test_told(void)
 	told(NODE("") SERVICES MESH("") ROOT("{" ALL "}"), "no provider is named");
 	told(NODE("") SERVICES MESH("    defaultProviders: {tracing: [none]}\n"),
 		"no provider is called none");
+	told(NODE("") SERVICES MESH(OLD("$(HOST_IP):9411", "sampling: 10")),
+		"calls are not traced by it: \"$(HOST_IP):9411\" is not an address");
 }
 
 /* What applies to all is told without a service, and what applies to streams of bytes, too. */
@@ -488,7 +531,7 @@ static void test_changes(void)
 
 const struct mt_test tracing_tests[] = {{"telemetry_tracing", test_merged},
 	{"output of spans", test_output}, {"requests with spans", test_requests},
-	{"spans and TLS", test_no_plaintext},
+	{"tracing of defaultConfig", test_default_config}, {"spans and TLS", test_no_plaintext},
 	{"hosts of requests", test_bad_host}, {"requests that are refused", test_bad_requests},
 	{"messages about tracing", test_told}, {"messages without services", test_told_early},
 	{"whose hosts get spans", test_whose}, {"no traces are requested", test_not_told},
