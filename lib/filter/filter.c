@@ -41,14 +41,16 @@ const struct mt_filter *mt_filter_find(const char *name)
 struct mt_filter_ticket mt_filter_ticket_of(const struct mt_filter_ctx *ctx)
 {
 	const struct mt_filter_inbox *in = ctx->fw->inbox;
+	uint32_t first = ctx->stream ? MT_FILTER_WAIT_OF_STREAM : 0;
 
+	if (!ctx->stream && ctx->direction == MT_FILTER_OF_REPLY)
+		first = MT_FILTER_WAIT_OF_REPLY;
 	return (struct mt_filter_ticket){
 		.inbox = in ? in->index : 0,
 		.serial = in ? in->serial : 0,
 		.exchange = ctx->exchange,
 		.generation = ctx->generation,
-		.wait = ctx->at +
-			(ctx->direction == MT_FILTER_OF_REPLY ? MT_FILTER_WAIT_OF_REPLY : 0),
+		.wait = first + ctx->at,
 	};
 }
 

@@ -94,7 +94,7 @@ struct mt_filter_ctx {
 	/* the place after the filter that runs, or that stopped the chain */
 	uint32_t at;
 	uint32_t exchange, generation; /* the exchange */
-	uint32_t direction;	       /* enum mt_filter_direction */
+	uint32_t direction;	       /* enum mt_filter_direction; not of streams */
 	uint8_t *
 		own; /* MT_FILTER_BYTES_MAX bytes of an exchange; NULL: the filters need no bytes */
 	struct mt_filter_worker *fw;
@@ -102,7 +102,8 @@ struct mt_filter_ctx {
 	uint64_t (*left)(struct mt_filter_ctx *ctx);
 	/* Set by the worker: finds the caller of the request or stream. NULL: not known. */
 	void (*caller)(struct mt_filter_ctx *ctx, struct mt_filter_caller *caller);
-	const void *stream; /* with on_stream(): the client's, for caller(); NULL otherwise */
+	/* With on_stream(): the client's, for caller(); `exchange` is then the stream's. */
+	const void *stream;
 };
 
 enum mt_filter_direction { MT_FILTER_OF_REQUEST, MT_FILTER_OF_REPLY };
@@ -118,8 +119,9 @@ struct mt_filter_inst {
 	uint16_t own; /* offset of its bytes in those of an exchange; set by mt_filters_compile() */
 };
 
-/* Waits of replies are numbered from the next number on, those of requests from 1. */
-#define MT_FILTER_WAIT_OF_REPLY 128
+/* Waits of requests are numbered from 1, those of replies and streams from the next number on. */
+#define MT_FILTER_WAIT_OF_REPLY	 128
+#define MT_FILTER_WAIT_OF_STREAM 256
 
 /* A ticket for the wait of the filter that runs now. */
 struct mt_filter_ticket mt_filter_ticket_of(const struct mt_filter_ctx *ctx);
@@ -159,14 +161,15 @@ struct mt_filter {
 	void (*on_end)(const struct mt_filter_inst *f, const struct mt_filter_end *end,
 		struct mt_filter_ctx *ctx);
 	/*
-	 * A byte stream opens at a port of messages (TLS that is forwarded): it stands for a call of which nothing can be
-	 * read. Anything but MT_FILTER_NEXT refuses it. NULL: the filter lets all of them pass.
+	 * An opaque stream opens: opaque TCP, or TLS that a port of messages forwards. It stands for
+	 * a call of which nothing can be read. MT_FILTER_SUSPEND: it waits, as a request; otherwise
+	 * anything but MT_FILTER_NEXT refuses it. NULL: the filter lets all of them pass.
 	 */
 	enum mt_filter_verdict (*on_stream)(
 		const struct mt_filter_inst *f, struct mt_filter_ctx *ctx);
 	/*
-	 * A request that waited for the filter gets a local reply. NULL: the filter does not count
-	 * such calls by rule.
+	 * A request that waited for the filter gets a local reply, or a stream is reset. NULL: the
+	 * filter does not count these by rule.
 	 */
 	void (*on_refused)(const struct mt_filter_inst *f, const struct mt_filter_resume *r,
 		struct mt_filter_worker *fw);

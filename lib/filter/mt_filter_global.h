@@ -14,6 +14,8 @@
  * - A call that cannot be encoded gets the error of a limit, also with fail_open: texts that are
  *   not UTF-8 must not be a way past it. The same applies to opaque streams, which show no
  *   properties.
+ * - A limit of streams has descriptors of fixed texts and the client's address, as Envoy's network
+ *   filter. An opaque stream waits for the answer like a call, and is reset if it is over the limit.
  * - A worker's slots are shared. Calls for one service have at most three times as many as stay
  *   free: three quarters of all if others need none. Calls for all services of one namespace's
  *   limits have at most seven times as many as stay free. Calls of one client (an IPv4 address or
@@ -85,7 +87,10 @@ struct mt_global_def {
 	uint32_t n_properties; /* MT_RLS_DESCRIPTORS at most */
 	/* They replace `properties`; the first that matches counts. */
 	const struct mt_global_route_def *routes;
-	uint32_t n_routes;		   /* 0: none */
+	uint32_t n_routes; /* 0: none */
+	/* Of a limit of streams: MT_GLOBAL_TEXT and MT_GLOBAL_ADDRESS. They replace both. */
+	const struct mt_global_descriptor_def *fixed;
+	uint32_t n_fixed;		   /* 0: none; MT_RLS_DESCRIPTORS at most */
 	struct mt_tally_registry *tallies; /* counts refusals; NULL: nothing does */
 	const char *limited;		   /* host and port: part of the counts' identity */
 };

@@ -49,28 +49,29 @@ static bool too_many(char *errbuf, size_t errlen)
 	return false;
 }
 
-static bool route_ok(const struct mt_global_route_def *r, char *errbuf, size_t errlen)
+static bool list_ok(
+	const struct mt_global_descriptor_def *d, uint32_t n, char *errbuf, size_t errlen)
 {
-	if (r->n > MT_RLS_DESCRIPTORS)
+	if (n > MT_RLS_DESCRIPTORS)
 		return too_many(errbuf, errlen);
-	for (uint32_t i = 0; i < r->n; i++)
-		if (r->descriptors[i].n > MT_RLS_ENTRIES)
+	for (uint32_t i = 0; i < n; i++)
+		if (d[i].n > MT_RLS_ENTRIES)
 			return too_many(errbuf, errlen);
 	return true;
 }
 
 static bool def_ok(const struct mt_global_def *def, char *errbuf, size_t errlen)
 {
-	if (!*def->domain || (!def->n_routes && !def->n_properties)) {
+	if (!*def->domain || (!def->n_routes && !def->n_properties && !def->n_fixed)) {
 		snprintf(errbuf, errlen, "a global rate limit needs a domain and descriptors");
 		return false;
 	}
 	if (def->n_properties > MT_RLS_DESCRIPTORS)
 		return too_many(errbuf, errlen);
 	for (uint32_t i = 0; i < def->n_routes; i++)
-		if (!route_ok(&def->routes[i], errbuf, errlen))
+		if (!list_ok(def->routes[i].descriptors, def->routes[i].n, errbuf, errlen))
 			return false;
-	return true;
+	return list_ok(def->fixed, def->n_fixed, errbuf, errlen);
 }
 
 /* ---- descriptors ----------------------------------------------------------------------------- */
@@ -164,6 +165,22 @@ static bool make_properties(const struct making *m)
 	return true;
 }
 
+/* ---- descriptors of streams ------------------------------------------------------------------ */
+
+static bool make_fixed(const struct making *m)
+{
+	const struct mt_global_def *def = m->def;
+
+	m->l->of_streams = true;
+	m->l->of = calloc(def->n_fixed, sizeof(*m->l->of));
+	if (!m->l->of)
+		return no_memory(m->errbuf, m->errlen);
+	for (uint32_t i = 0; i < def->n_fixed; i++)
+		if (!make_descriptor(m, &def->fixed[i]))
+			return false;
+	return true;
+}
+
 /* ---- descriptors of routes ------------------------------------------------------------------- */
 
 static bool add_route(const struct making *m, struct mt_route_builder *b, uint32_t i)
@@ -231,6 +248,8 @@ static bool make(const struct making *m)
 		if (!l->tally)
 			return no_memory(m->errbuf, m->errlen);
 	}
+	if (def->n_fixed)
+		return make_fixed(m);
 	return def->n_routes ? make_routes(m) : make_properties(m);
 }
 

@@ -62,12 +62,11 @@ static enum found method(struct mt_global_worker *g, const struct mt_global_limi
 	return found;
 }
 
-static enum found address(
-	struct mt_global_worker *g, struct mt_view *v, uint32_t *used, struct mt_slice *value)
+static enum found address(struct mt_global_worker *g, uint32_t *used, struct mt_slice *value)
 {
 	char text[MT_ADDR_STRLEN];
 
-	*value = text_of(mt_addr_str(&v->peer, text));
+	*value = text_of(mt_addr_str(g->peer, text));
 	return keep(g, used, value) ? HAS : TOO_LONG;
 }
 
@@ -89,7 +88,7 @@ static enum found value_of(struct mt_global_worker *g, const struct mt_global_li
 	case MT_GLOBAL_METHOD:
 		return method(g, e, &l->method, v, used, value);
 	case MT_GLOBAL_ADDRESS:
-		return address(g, v, used, value);
+		return address(g, used, value);
 	case MT_GLOBAL_TEXT:
 		*value = text_of(e->from);
 	}
@@ -309,11 +308,11 @@ static size_t lease(struct mt_global_worker *g, const struct mt_global_limit *l,
 	return pack(g, l, NULL, keys);
 }
 
-static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l, struct mt_view *v,
-	struct mt_filter_ctx *ctx, struct mt_rls_keys *keys, size_t len)
+static enum mt_filter_verdict wait_for_answer(const struct mt_global_limit *l,
+	const struct mt_addr *peer, struct mt_filter_ctx *ctx, struct mt_rls_keys *keys, size_t len)
 {
 	struct mt_global_worker *g = ctx->fw->global;
-	const struct mt_addr client = mt_addr_client(&v->peer);
+	const struct mt_addr client = mt_addr_client(peer);
 	enum room room = room_for(g, l->provider, &client);
 	struct mt_rls_slot *s = room == ROOM ? mt_rls_slot(g->lane) : NULL;
 	uint32_t i;
@@ -344,21 +343,19 @@ static enum mt_filter_verdict refuse_over(const struct mt_global_limit *l,
 	return refuse(ctx, MT_FILTER_global_limited, MT_ENDING_over_global_limit, OVER);
 }
 
-static enum mt_filter_verdict on_request(
-	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+/* A call, or a stream without a view, with some of these descriptors. */
+static enum mt_filter_verdict limit(const struct mt_global_limit *l,
+	const struct mt_global_set *set, struct mt_view *v, const struct mt_addr *peer,
+	struct mt_filter_ctx *ctx)
 {
-	const struct mt_global_limit *l = f->conf;
 	struct mt_global_worker *g = ctx->fw->global;
-	struct mt_global_set all;
-	const struct mt_global_set *set = set_of(l, v, &all);
 	struct mt_rls_keys keys;
 	uint32_t which;
 	size_t len;
 
-	if (!set)
-		return MT_FILTER_NEXT;
 	if (!g)
 		return unanswered(l, ctx);
+	g->peer = peer;
 	len = describe_all(g, l, set, v);
 	if (len && !g->n)
 		return MT_FILTER_NEXT;
@@ -378,13 +375,32 @@ static enum mt_filter_verdict on_request(
 	case MT_RLS_USED_UP:
 		return refuse_over(l, g, ctx, which);
 	}
-	return wait_for_answer(l, v, ctx, &keys, len);
+	return wait_for_answer(l, peer, ctx, &keys, len);
 }
 
-/* A stream shows no properties, and may not be a way past the limit. */
+static enum mt_filter_verdict on_request(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	const struct mt_global_limit *l = f->conf;
+	struct mt_global_set all;
+	const struct mt_global_set *set = set_of(l, v, &all);
+
+	return set ? limit(l, set, v, &v->peer, ctx) : MT_FILTER_NEXT;
+}
+
+/*
+ * A stream shows no properties, and may not be a way past the limit, unless that needs none.
+ */
 static enum mt_filter_verdict on_stream(const struct mt_filter_inst *f, struct mt_filter_ctx *ctx)
 {
-	return refuse(ctx, MT_FILTER_global_unread, MT_ENDING_ok, UNREAD);
+	const struct mt_global_limit *l = f->conf;
+	const struct mt_global_set all = {0, l->n};
+	struct mt_filter_caller who;
+
+	if (!l->of_streams)
+		return refuse(ctx, MT_FILTER_global_unread, MT_ENDING_ok, UNREAD);
+	ctx->caller(ctx, &who);
+	return limit(l, &all, NULL, &who.addr, ctx);
 }
 
 static void on_refused(const struct mt_filter_inst *f, const struct mt_filter_resume *r,

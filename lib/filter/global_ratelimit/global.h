@@ -30,6 +30,7 @@ struct mt_global_set {
 struct mt_global_limit {
 	struct mt_callout_provider *provider; /* reference; NULL: there is no service */
 	bool fail_open;
+	bool of_streams; /* descriptors need no view */
 	struct mt_matcher *match;
 	char *words; /* of the match, for pictures of the configuration */
 	char *domain;
@@ -65,7 +66,8 @@ struct mt_global_worker {
 		uint64_t until;
 		struct mt_global_place place;
 	} passed[MT_CALLOUT_SLOTS];
-	/* Of the query that is made: descriptors and texts that they refer to. */
+	/* Of the query that is made: its client, descriptors and texts that they refer to. */
+	const struct mt_addr *peer;
 	struct mt_rls_descriptor descriptors[MT_RLS_DESCRIPTORS];
 	uint32_t number[MT_RLS_DESCRIPTORS]; /* their places in the limit's `of` */
 	uint32_t n;

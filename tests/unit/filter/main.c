@@ -36,7 +36,8 @@ int main(int argc, char **argv)
 		{"chain", chain_tests}, {"turned", turned_tests}, {"threads", thread_tests},
 		{"inbox", inbox_tests}, {"load", load_tests}, {"global", global_tests},
 		{"global_routes", global_routes_tests}, {"global_grants", global_grants_tests},
-		{"keyed", keyed_tests}, {"tally", tally_tests}, {0}};
+		{"global_stream", global_stream_tests}, {"keyed", keyed_tests},
+		{"tally", tally_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

@@ -9,7 +9,7 @@
 
 extern const struct mt_test bucket_tests[], chain_tests[], inbox_tests[], limit_tests[],
 	keyed_tests[], load_tests[], tally_tests[], thread_tests[], turned_tests[], global_tests[],
-	global_routes_tests[], global_grants_tests[];
+	global_routes_tests[], global_grants_tests[], global_stream_tests[];
 
 /* A committed limit with the service's bucket only. */
 void *one_bucket(struct mt_limit_registry *r, struct mt_bucket_numbers numbers, uint64_t now);
