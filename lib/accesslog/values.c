@@ -164,7 +164,9 @@ static uint32_t code(const struct mt_alog_record *r)
 static bool ends_connection(const struct mt_alog_record *r)
 {
 	return r->ending == MT_ENDING_no_chain || r->ending == MT_ENDING_connection_denied ||
-	       r->ending == MT_ENDING_connection_limited;
+	       r->ending == MT_ENDING_connection_limited ||
+	       r->ending == MT_ENDING_connection_over_global ||
+	       r->ending == MT_ENDING_connection_limit_error;
 }
 
 static void flags(const struct mt_alog_record *r, bool words, struct mt_alog_value *v)

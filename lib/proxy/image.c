@@ -534,8 +534,10 @@ void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_pro
 	if (!im->loading)
 		return;
 	p->moved = im->error != 0;
-	if (!p->moved)
+	if (!p->moved) {
 		query_limits_again(p);
+		mt_opaque_filters_again(p);
+	}
 	if (!mt_list_empty(&p->verdicts.moved))
 		mt_filter_inbox_ring(mt_filter_inbox_who(p->filters.inbox));
 	if (!p->moved && p->snap)

@@ -216,8 +216,9 @@ static const char *check_lanes(struct mt_proxy *p, const struct mt_lanes *ln)
 }
 
 /*
- * An opaque stream has a server connection or waits for its cluster. A stream without a connection,
- * or with a FIN that waits, has a timer. A stream that lost a side has the other one and a timer.
+ * An opaque stream has a server connection, or waits for a filter or its cluster. A stream
+ * without a connection, or with a FIN that waits, has a timer. A stream that lost a side has the
+ * other one and a timer.
  */
 static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr)
 {
@@ -228,7 +229,7 @@ static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr
 			       ? "an opaque connection that lost a side has two sides, none, or no "
 				 "timer"
 			       : NULL;
-	if (!pr->up && !(j && j->on_demand))
+	if (!pr->up && !(j && (j->on_demand || j->filter_at)))
 		return "an opaque connection has no server and requests none";
 	if ((pr->fin_waits || !pr->up) && !mt_timer_armed(&pr->timer))
 		return "an opaque connection waits without a wake-up";

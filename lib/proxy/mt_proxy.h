@@ -215,8 +215,9 @@ uint32_t mt_proxy_copies(const struct mt_proxy *p);
 uint64_t mt_proxy_copies_waiting(const struct mt_proxy *p);
 
 /*
- * Continues an exchange that a filter suspended: with the next filter, or by a local reply. False:
- * the exchange does not wait for this ticket any more, and nothing was done.
+ * Continues an exchange or opaque stream that a filter suspended: with the next filter, or by a
+ * local reply, or a reset of the stream. False: it does not wait for this ticket any more, and
+ * nothing was done.
  */
 bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r);
 

@@ -108,18 +108,32 @@ static uint32_t snap_move_selection(struct mt_proxy *p, struct mt_chain_selectio
 	return cost;
 }
 
+/* True if the filters of the stream's service are the same in the new snapshot. */
+static bool filters_stay(
+	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_connecting *j)
+{
+	const struct mt_service *from = mt_opaque_service_in(j->snap, pr->down, j);
+
+	return from &&
+	       mt_exchange_filters_wait_on(from, mt_opaque_service_in(p->snap, pr->down, j));
+}
+
 /*
  * An opaque stream keeps the snapshot with its cluster until it is connected, because it may have
  * to try another endpoint, unless it must move. Afterwards it needs no snapshot. Returns the cost.
  */
 static uint32_t snap_move_connecting(struct mt_proxy *p, struct mt_connecting *j)
 {
-	const struct mt_pair *pr = mt_slab_at(&p->pairs, j->pair);
+	struct mt_pair *pr = mt_slab_at(&p->pairs, j->pair);
 	uint32_t cost = 1;
 
 	/* Streams that wait for an on-demand cluster move by themselves (on_demand.c). */
 	if (j->snap == p->snap || j->on_demand || !must_move(p, j->snap))
 		return cost;
+	if (mt_unlikely(j->filter_at) && !filters_stay(p, pr, j)) {
+		mt_opaque_filters_void(p, pr, j);
+		return cost;
+	}
 	switch_cluster(p, pr->down, j->gateway, &j->cluster, &j->shows, &j->tried, &cost);
 	mt_snap_switch(p, &j->snap, p->snap);
 	return cost;

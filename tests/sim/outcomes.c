@@ -21,7 +21,10 @@ static enum mt_local_reply reply_of(enum mt_ending e)
 {
 	if (e == MT_ENDING_connection_denied)
 		return MT_REPLY_DENIED;
-	return e == MT_ENDING_connection_limited ? MT_REPLY_OVER_LIMIT : mt_reply_of_ending(e);
+	if (e == MT_ENDING_connection_limited || e == MT_ENDING_connection_over_global ||
+		e == MT_ENDING_connection_limit_error)
+		return MT_REPLY_OVER_LIMIT;
+	return mt_reply_of_ending(e);
 }
 
 static void add_service(struct sim_outcomes *o, uint32_t at, const struct mt_service_stats *st)

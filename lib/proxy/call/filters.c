@@ -32,9 +32,12 @@ void mt_filters_bind(struct mt_proxy *p, const struct mt_exchange *ex, const str
 uint64_t mt_exchange_filters_left(struct mt_filter_ctx *ctx)
 {
 	struct mt_proxy *p = mt_container_of(ctx, struct mt_proxy, filter_ctx);
-	struct mt_exchange *ex = mt_slab_at(&p->exchanges, ctx->exchange);
+	struct mt_exchange *ex;
 	uint64_t end;
 
+	if (ctx->stream)
+		return MT_OPAQUE_FILTERS_WAIT;
+	ex = mt_slab_at(&p->exchanges, ctx->exchange);
 	if (ctx->direction == MT_FILTER_OF_REPLY) {
 		end = mt_reply_wait_end(p, ex);
 		return end > p->now ? end - p->now : 0;
@@ -178,8 +181,11 @@ static int keep_changes(
 
 bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 {
-	struct mt_exchange *ex = waiting(p, &r->ticket);
+	struct mt_exchange *ex;
 
+	if (mt_unlikely(r->ticket.wait >= MT_FILTER_WAIT_OF_STREAM))
+		return mt_opaque_resume(p, r);
+	ex = waiting(p, &r->ticket);
 	if (!ex)
 		return false;
 	if (ex->state == MT_EX_FILTERING) {

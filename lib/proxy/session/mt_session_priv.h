@@ -84,15 +84,51 @@ void mt_opaque_cut(struct mt_proxy *p, struct mt_pair *pr);
 /* Call when mt_pair.timer is due and mt_pair.cut is set. */
 void mt_opaque_cut_timer(struct mt_proxy *p, struct mt_pair *pr);
 
+/* ---- opaque_filters.c: rate limits ---- */
+
+/* The longest wait for a filter. */
+#define MT_OPAQUE_FILTERS_WAIT (600 * MT_SEC)
+
+/* True for endings of streams that are over a limit. */
+static inline bool mt_opaque_is_limited(enum mt_ending why)
+{
+	return why == MT_ENDING_connection_limited || why == MT_ENDING_connection_over_global;
+}
+
+/* Takes a token of an endpoint's rate limit. False: there is none, and j->refused is set. */
+bool mt_opaque_is_within(struct mt_proxy *p, const struct mt_pair *pr, struct mt_connecting *j,
+	const struct mt_filter_inst *limit);
+/*
+ * Runs the filters of the stream's service from j->filter_at on. MT_FILTER_SUSPEND: it waits for
+ * j->filter_at, and the timer is armed. Another verdict than MT_FILTER_NEXT: it is refused, and
+ * j->refused is set.
+ */
+enum mt_filter_verdict mt_opaque_filters(struct mt_proxy *p, struct mt_pair *pr,
+	struct mt_connecting *j, const struct mt_service *svc);
+/* The service of a stream that is connecting, in this snapshot; NULL: none. */
+const struct mt_service *mt_opaque_service_in(
+	const struct mt_snapshot *s, const struct mt_stream *down, const struct mt_connecting *j);
+/* Implements mt_proxy_resume() for streams. */
+bool mt_opaque_resume(struct mt_proxy *p, const struct mt_filter_resume *r);
+/* Ends a stream that waits for a filter, which it can wait for no more. */
+void mt_opaque_filters_void(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j);
+/* Call when mt_pair.timer is due and the stream waits for a filter. */
+void mt_opaque_filters_timer(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j);
+/* Call after an image was loaded: no answer comes, so filters for which streams wait run again. */
+void mt_opaque_filters_again(struct mt_proxy *p);
+
 /* ---- opaque_connect.c: connecting to a server ---- */
 
 /*
- * Starts the session of a client. `unheard`: see struct mt_pair. False: no server can be connected,
- * and the client is to be reset.
+ * Starts the session of a client, which may wait for a filter. `unheard`: see struct mt_pair.
+ * False: no server can be connected, and the client is to be reset.
  */
 bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s,
 	const struct mt_filter_chain_proto *proto, bool unheard);
-/* Continues a stream that waits for its on-demand cluster, because the cluster may have changed. */
+/*
+ * Continues a stream that waits for its on-demand cluster, because the cluster may have changed, or
+ * that has waited for a filter. The stream may have ended on return.
+ */
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr);
 /* Frees the data that a stream needs only until its server is connected. */
 void mt_opaque_leave_connecting(struct mt_proxy *p, struct mt_pair *pr);

@@ -11,7 +11,10 @@
 struct mt_pair {
 	struct mt_stream *down, *up; /* NULL: gone, or not open yet */
 	struct mt_lanes *lanes;	     /* lane group of `up`; NULL: none */
-	/* Armed while the stream is half-closed, waits for a cluster, or has fin_waits or `cut`. */
+	/*
+	 * Armed while the stream is half-closed, waits for a filter or a cluster, or has fin_waits
+	 * or `cut`.
+	 */
 	struct mt_timer timer;
 	/* ms: last event; with fin_waits: last event before; with `cut`: last acknowledgement. */
 	uint32_t last_ms;
@@ -55,8 +58,10 @@ struct mt_connecting {
 	 * MT_ENDING_ok: nothing prevents that.
 	 */
 	enum mt_ending refused : 8;
-	bool gateway;  /* the client uses a gateway */
-	uint8_t shows; /* identity presented to endpoints of `cluster` (mt_cluster_shows()) */
+	uint8_t filter_at; /* place + 1 of the filter for which it waits; 0: none */
+	bool filter_again; /* that filter runs again, because an image was loaded */
+	bool gateway;	   /* the client uses a gateway */
+	uint8_t shows;	   /* identity presented to endpoints of `cluster` (mt_cluster_shows()) */
 	struct mt_snapshot *snap;	  /* held */
 	uint64_t chain_id;		  /* mt_filter_chain.id */
 	const struct mt_cluster *cluster; /* in `snap`; NULL: gone */

@@ -207,6 +207,10 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 		mt_opaque_cut_timer(p, pr);
 		return;
 	}
+	if (pr->connecting && mt_connecting_of(p, pr)->filter_at) {
+		mt_opaque_filters_timer(p, pr, mt_connecting_of(p, pr));
+		return;
+	}
 	if (pr->connecting) {
 		mt_count(p->counters, MT_PROXY_demand_late);
 		mt_connecting_of(p, pr)->refused = MT_ENDING_on_demand_late;

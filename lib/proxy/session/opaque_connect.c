@@ -200,24 +200,6 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 	return true;
 }
 
-/* Takes a token of the rate limit, as a call does. False: no token is left. */
-static bool is_within(struct mt_proxy *p, const struct mt_pair *pr, struct mt_connecting *j,
-	const struct mt_filter_inst *limit)
-{
-	enum mt_filter_verdict verdict;
-
-	if (!limit->type->on_stream)
-		return true;
-	p->filter_ctx.stream = pr->down;
-	verdict = limit->type->on_stream(limit, &p->filter_ctx);
-	p->filter_ctx.stream = NULL;
-	if (verdict == MT_FILTER_NEXT)
-		return true;
-	j->refused = MT_ENDING_connection_limited;
-	mt_count(p->counters, MT_PROXY_opaque_over_limit);
-	return false;
-}
-
 /* True if the endpoint's policies and rate limits admit the stream. */
 static bool may_reach(
 	struct mt_proxy *p, const struct mt_pair *pr, struct mt_connecting *j, uint32_t at)
@@ -231,7 +213,7 @@ static bool may_reach(
 		return false;
 	}
 	guard = j->cluster->guards[at];
-	return !guard->limit || is_within(p, pr, j, guard->limit);
+	return !guard->limit || mt_opaque_is_within(p, pr, j, guard->limit);
 }
 
 /*
@@ -301,7 +283,7 @@ static void count_nobody(struct mt_proxy *p, struct mt_pair *pr, enum mt_ending 
 	st = mt_opaque_stats(p, pr);
 	if (st) {
 		st->local[why]++;
-		st->limited += why == MT_ENDING_connection_limited;
+		st->limited += mt_opaque_is_limited(why);
 	}
 	if (why == MT_ENDING_no_endpoint || why == MT_ENDING_connect_failed)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
@@ -334,22 +316,20 @@ static bool comes_in(
 	return false;
 }
 
-/* True if the service's rate limits admit the stream. Other filters exist only with messages. */
-static bool filters_pass(
-	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
+/* Why the stream may not go on yet, or at all. MT_FILTER_NEXT: it may. */
+static enum mt_filter_verdict filters(
+	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
 {
-	const struct mt_service *svc = mt_opaque_service(proto);
-
-	for (uint32_t i = 0; svc && i < svc->n_filter_insts; i++)
-		if (!is_within(p, pr, mt_connecting_of(p, pr), &svc->filter_insts[i]))
-			return false;
-	return true;
+	if (!comes_in(p, pr, proto))
+		return MT_FILTER_REPLY;
+	return mt_opaque_filters(p, pr, mt_connecting_of(p, pr), mt_opaque_service(proto));
 }
 
 bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s,
 	const struct mt_filter_chain_proto *proto, bool unheard)
 {
 	struct mt_pair *pr = pair_new(p, s, proto);
+	enum mt_filter_verdict verdict;
 	struct mt_service_stats *st;
 
 	if (!pr)
@@ -360,8 +340,9 @@ bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s,
 	st = mt_opaque_stats(p, pr);
 	if (mt_likely(st))
 		st->requests++;
-	if (comes_in(p, pr, proto) && filters_pass(p, pr, proto) &&
-		go_on(p, pr, mt_connecting_of(p, pr)))
+	verdict = filters(p, pr, proto);
+	if (verdict == MT_FILTER_SUSPEND ||
+		(verdict == MT_FILTER_NEXT && go_on(p, pr, mt_connecting_of(p, pr))))
 		return true;
 	mt_opaque_joins_nobody(p, pr);
 	mt_opaque_free(p, pr);

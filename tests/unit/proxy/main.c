@@ -43,6 +43,7 @@ int main(int argc, char **argv)
 		{"time-outs of calls in doubt", oneway_late_tests},
 		{"filters that wait at replies", reply_wait_tests},
 		{"global rate limits", global_limit_tests},
+		{"global rate limits of opaque streams", opaque_limit_tests},
 		{"after a filter's wait", resumed_tests},
 		{"while somebody is asked", ext_authz_waits_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",

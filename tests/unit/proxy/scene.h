@@ -78,4 +78,4 @@ extern const struct mt_test calls_tests[], endings_tests[], long_tests[], ends_t
 	node_limits_tests[], layers_tests[], message_time_tests[], oneway_late_tests[],
 	reply_wait_tests[], resumed_tests[], ext_authz_waits_tests[], call_log_tests[],
 	chosen_tests[], global_limit_tests[], log_metadata_tests[], context_tests[],
-	context_protocols_tests[];
+	context_protocols_tests[], opaque_limit_tests[];
