@@ -67,25 +67,29 @@ static uint64_t hash_entry(const struct mt_global_entry *e, uint64_t h)
 		e->match, mt_hash_u64((uint64_t)e->value << 2 | e->unless << 1 | !!e->match, h));
 }
 
+static uint64_t hash_descriptors(const struct mt_global_descriptor *d, uint32_t n, uint64_t h)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		h = mt_hash_text(d[i].property.s, mt_hash_text(d[i].key.s, h));
+		h = mt_hash_u64(d[i].n_entries, h);
+		for (uint32_t k = 0; k < d[i].n_entries; k++)
+			h = hash_entry(&d[i].entries[k], h);
+	}
+	return mt_hash_u64(n, h);
+}
+
 static uint64_t hash_route(const struct mt_global_route *r, const struct mt_rule *rule, uint64_t h)
 {
 	for (uint32_t i = 0; i < rule->n_matches; i++)
 		h = mt_b_hash_match(&rule->matches[i], h + 1);
-	for (uint32_t i = 0; i < r->n_descriptors; i++) {
-		h = mt_hash_u64(r->descriptors[i].n_entries, h);
-		for (uint32_t k = 0; k < r->descriptors[i].n_entries; k++)
-			h = hash_entry(&r->descriptors[i].entries[k], h);
-	}
-	return mt_hash_u64(r->n_descriptors, h);
+	return hash_descriptors(r->descriptors, r->n_descriptors, h);
 }
 
 static uint64_t hash_global(const struct mt_global_conf *g, uint64_t h)
 {
 	h = mt_hash_text(g->service.s, mt_hash_text(g->domain.s, h));
-	h = mt_hash_u64((uint64_t)g->timeout.v << 1 | g->deny_on_fail.v, h);
-	for (uint32_t i = 0; i < g->n_descriptors; i++)
-		h = mt_hash_text(
-			g->descriptors[i].property.s, mt_hash_text(g->descriptors[i].key.s, h));
+	h = mt_hash_u64((uint64_t)g->timeout.v << 2 | g->of_streams << 1 | g->deny_on_fail.v, h);
+	h = hash_descriptors(g->descriptors, g->n_descriptors, h);
 	for (uint32_t i = 0; i < g->n_routes; i++)
 		h = hash_route(&g->routes[i], &g->rules->rules[i], h);
 	return h;
@@ -132,13 +136,12 @@ static bool entries(struct mt_build *b, const struct mt_global_descriptor *d,
 }
 
 static const struct mt_global_descriptor_def *descriptors(
-	struct mt_build *b, const struct mt_global_route *r)
+	struct mt_build *b, const struct mt_global_descriptor *d, uint32_t n)
 {
-	struct mt_global_descriptor_def *v =
-		mt_region_alloc(&b->tmp, sizeof(*v) * r->n_descriptors);
+	struct mt_global_descriptor_def *v = mt_region_alloc(&b->tmp, sizeof(*v) * n);
 
-	for (uint32_t i = 0; v && i < r->n_descriptors; i++)
-		if (!entries(b, &r->descriptors[i], &v[i]))
+	for (uint32_t i = 0; v && i < n; i++)
+		if (!entries(b, &d[i], &v[i]))
 			return NULL;
 	return v;
 }
@@ -155,7 +158,8 @@ static const struct mt_global_route_def *routes(
 	v = mt_region_alloc(&b->tmp, sizeof(*v) * all);
 	for (uint32_t i = 0; v && i < g->n_routes; i++) {
 		const struct mt_rule *rule = &g->rules->rules[i];
-		const struct mt_global_descriptor_def *d = descriptors(b, &g->routes[i]);
+		const struct mt_global_descriptor_def *d =
+			descriptors(b, g->routes[i].descriptors, g->routes[i].n_descriptors);
 
 		for (uint32_t k = 0; k < MT_MAX(rule->n_matches, 1u); k++) {
 			const struct mt_rule_match *m = rule->n_matches ? &rule->matches[k] : NULL;
@@ -174,25 +178,38 @@ static const struct mt_global_route_def *routes(
 
 /* ---- the filter ------------------------------------------------------------------------------ */
 
+/* Which calls, or connections, are counted as what. False: no memory. */
+static bool describe(struct mt_build *b, const struct mt_global_conf *g, struct mt_global_def *def)
+{
+	def->match = g->match ? mt_b_defs(b, g->match) : NULL;
+	def->n_match = g->match ? g->match->n_conds : 0;
+	if (g->match && !def->match)
+		return false;
+	if (g->of_streams) {
+		def->fixed = descriptors(b, g->descriptors, g->n_descriptors);
+		def->n_fixed = g->n_descriptors;
+		return def->fixed;
+	}
+	def->properties = properties(b, g);
+	def->n_properties = g->n_descriptors;
+	if (g->n_routes)
+		def->routes = routes(b, g, &def->n_routes);
+	return def->properties && (!g->n_routes || def->routes);
+}
+
 /* `name` is the identity of the counts. */
 static void *compile(struct mt_build *b, const struct mt_meta *meta, const struct mt_global_conf *g,
 	const struct mt_codec *codec, const char *name, uint64_t *hash)
 {
 	struct mt_global_def def = {.domain = g->domain.s,
 		.fail_open = !g->deny_on_fail.v,
-		.properties = properties(b, g),
-		.n_properties = g->n_descriptors,
 		.tallies = b->conf->tallies,
-		.limited = name,
-		.n_match = g->match ? g->match->n_conds : 0};
+		.limited = name};
 	struct mt_callout_no no;
 	char err[256] = "";
 	void *conf;
 
-	def.match = g->match ? mt_b_defs(b, g->match) : NULL;
-	if (g->n_routes)
-		def.routes = routes(b, g, &def.n_routes);
-	if (!def.properties || (g->match && !def.match) || (g->n_routes && !def.routes)) {
+	if (!describe(b, g, &def)) {
 		b->tmp.failed = true;
 		return NULL;
 	}

@@ -161,7 +161,14 @@ static int route_bytes(struct mt_build *b, struct mt_shared_service *sv,
 		.port = l->addresses[0].port,
 		.fallback = MT_NO_CLUSTER};
 
-	return mt_b_service_route(b, sv, &f);
+	int rc = mt_b_service_route(b, sv, &f);
+
+	if (rc == 0)
+		rc = mt_b_finish_service(b,
+			&(struct mt_service_limits){
+				.meta = &l->meta, .global_meta = &l->meta, .global = chain->global},
+			sv->codec, f.port, sv->s, &sv->hash);
+	return rc;
 }
 
 static bool find_codec(struct mt_build *b, const struct mt_res_listener *l,
@@ -256,14 +263,16 @@ struct mt_shared_service *mt_mesh_service_get(
 	struct mt_build *b, const struct mt_mesh_serve *what, struct mt_shared_service *old)
 {
 	const struct mt_proxy_patch *p = what->body->proxy;
+	const struct mt_global_conf *global;
 	struct mt_shared_service *sv;
 	const struct mt_res_routes *routes = NULL;
 	uint32_t routes_at = old ? old->routes_at : MT_NO_CLUSTER, limiter = 0;
 
 	if (p && p->routes_name.s)
 		routes = mt_mesh_find(b, MT_RES_NAMED_ROUTES, p->routes_name.s, &routes_at);
-	if (p && p->global)
-		limiter = mt_b_mesh_limiter(b, &what->listener->meta, p->global);
+	global = p ? p->global : what->body->global;
+	if (global)
+		limiter = mt_b_mesh_limiter(b, &what->listener->meta, global);
 	if (old && is_same(b, old, what, routes, limiter)) {
 		tell_again(b, old, routes ? &routes->meta : &what->listener->meta);
 		b->conf->shared.work.services_shared++;

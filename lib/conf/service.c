@@ -275,13 +275,24 @@ static bool searches(const struct mt_build *b, const struct mt_codec *codec,
 	return false;
 }
 
+/* Other filters need messages. */
+static int finish_bytes(struct mt_build *b, const struct mt_service_limits *l,
+	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
+{
+	int rc = l->clients ? mt_b_client_limit(b, l->clients, codec, s, hash) : 0;
+
+	if (rc == 0 && l->global && l->global->of_streams)
+		rc = mt_b_global(b, l->global_meta, l->global, codec, port, s, hash);
+	return rc;
+}
+
 int mt_b_finish_service(struct mt_build *b, const struct mt_service_limits *l,
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
 {
 	int rc;
 
 	if (codec->opaque)
-		return l->clients ? mt_b_client_limit(b, l->clients, codec, s, hash) : 0;
+		return finish_bytes(b, l, codec, port, s, hash);
 	rc = mt_b_fault(b, s, hash);
 	/* First, so that a client over its own limit takes no token of all clients. */
 	if (rc == 0 && l->clients)

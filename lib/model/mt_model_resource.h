@@ -217,7 +217,9 @@ struct mt_res_chain {
 	struct mt_proxy_patch *proxy;
 	struct mt_rule_dest *dests; /* .cluster and .weight are set */
 	uint32_t n_dests;
-	uint32_t idle_ms;	/* 0: not set */
+	uint32_t idle_ms; /* 0: not set */
+	/* Of tcp_proxy; those of an RPC protocol are in `proxy`. NULL: none. */
+	struct mt_global_conf *global;
 	struct mt_res_tls *tls; /* NULL: plaintext */
 	const char *
 		/*

@@ -236,6 +236,8 @@ struct mt_global_conf {
 	struct mt_num port;			  /* the same */
 	struct mt_global_descriptor *descriptors; /* at least one, or `routes` */
 	uint32_t n_descriptors;
+	/* For opaque TCP: the descriptors have entries of texts and the client's address. */
+	bool of_streams;
 	const struct mt_rule_list *rules; /* of Envoy's filter for Thrift; NULL: none */
 	struct mt_global_route *routes;	  /* of `rules`, by their places */
 	uint32_t n_routes;

@@ -36,6 +36,8 @@ static const struct type_row types[] = {
 	{"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", &xds__tcp_proxy__descriptor},
 	{"envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality",
 		&xds__wrr_locality__descriptor},
+	{"envoy.extensions.filters.network.ratelimit.v3.RateLimit",
+		&xds__network_rate_limit__descriptor},
 	{THRIFT "v3.ThriftProxy", &xds__thrift_proxy__descriptor},
 	{THRIFT "filters.ratelimit.v3.RateLimit", &xds__thrift_rate_limit__descriptor},
 	{"envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy",

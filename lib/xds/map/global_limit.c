@@ -112,6 +112,106 @@ bool mt_xm_meta_global(struct mt_xmap *m, const Xds__MetaRateLimit *l, struct mt
 	return true;
 }
 
+/* ---- Envoy's network filter ------------------------------------------------------------------ */
+
+/* Envoy's command operators that are the client's address. */
+static bool is_address(const char *value)
+{
+	return strcmp(value, "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%") == 0 ||
+	       strcmp(value, "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%") == 0;
+}
+
+/* False: a value has another command operator. */
+static bool are_known(const Xds__NetworkRateLimit *l)
+{
+	for (size_t i = 0; i < l->n_descriptors; i++)
+		for (size_t k = 0; k < l->descriptors[i]->n_entries; k++) {
+			const char *value = l->descriptors[i]->entries[k]->value;
+
+			if (strchr(value, '%') && !is_address(value))
+				return false;
+		}
+	return true;
+}
+
+static bool stream_entry(struct mt_xmap *m, const Xds__RateLimitDescriptor__Entry *from,
+	size_t *bytes, struct mt_global_entry *e)
+{
+	if (!*from->key)
+		return mt_xm_bad(m, "key", "missing");
+	if (!mt_xm_words(m, "key", from->key, TEXTS_MAX, &e->key))
+		return false;
+	*bytes += strlen(from->key) + strlen(from->value);
+	e->value = is_address(from->value) ? MT_GLOBAL_OF_ADDRESS : MT_GLOBAL_OF_TEXT;
+	return e->value == MT_GLOBAL_OF_ADDRESS ||
+	       mt_xm_words(m, "value", from->value, TEXTS_MAX, &e->from);
+}
+
+static bool stream_descriptor(struct mt_xmap *m, const Xds__RateLimitDescriptor *from,
+	size_t *bytes, struct mt_global_descriptor *d)
+{
+	if (!from->n_entries)
+		return mt_xm_bad(m, "entries", "there are none");
+	if (from->n_entries > ENTRIES_MAX)
+		return mt_xm_bad(m, "entries", "more than %u", ENTRIES_MAX);
+	d->origin.file = m->out->meta->origin.file;
+	d->entries = mt_xm_array(m, from->n_entries, sizeof(*d->entries));
+	if (!d->entries)
+		return false;
+	for (size_t i = 0; i < from->n_entries; i++) {
+		uint32_t mark = mt_xm_at(m, "entries", i);
+
+		if (!stream_entry(m, from->entries[i], bytes, &d->entries[d->n_entries++]))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	return true;
+}
+
+static bool stream_descriptors(
+	struct mt_xmap *m, const Xds__NetworkRateLimit *l, struct mt_global_conf *to)
+{
+	size_t bytes = strlen(to->domain.s);
+
+	if (!l->n_descriptors)
+		return mt_xm_bad(m, "descriptors", "there are none");
+	if (l->n_descriptors > DESCRIPTORS_MAX)
+		return mt_xm_bad(m, "descriptors", "more than %u", DESCRIPTORS_MAX);
+	to->descriptors = mt_xm_array(m, l->n_descriptors, sizeof(*to->descriptors));
+	if (!to->descriptors)
+		return false;
+	for (size_t i = 0; i < l->n_descriptors; i++) {
+		uint32_t mark = mt_xm_at(m, "descriptors", i);
+
+		if (!stream_descriptor(
+			    m, l->descriptors[i], &bytes, &to->descriptors[to->n_descriptors++]))
+			return false;
+		mt_xm_out(m, mark);
+	}
+	return bytes <= TEXTS_MAX ||
+	       mt_xm_bad(m, NULL, "the domain, keys and values have more than %u bytes", TEXTS_MAX);
+}
+
+bool mt_xm_network_global(
+	struct mt_xmap *m, const Xds__NetworkRateLimit *l, struct mt_global_conf **out, bool *runs)
+{
+	struct mt_global_conf *to;
+
+	*runs = are_known(l);
+	if (!*runs)
+		return true;
+	if (*out)
+		return mt_xm_bad(m, NULL, "a second global rate limit");
+	to = start(m, l->domain, l->failure_mode_deny);
+	/* Envoy's default for connections is that of conf, too. */
+	if (!to || !timeout(m, l->timeout, to) || !service(m, l->rate_limit_service, to) ||
+		!stream_descriptors(m, l, to))
+		return false;
+	to->of_streams = true;
+	*out = to;
+	return true;
+}
+
 /* ---- Envoy's filter for Thrift --------------------------------------------------------------- */
 
 bool mt_xm_thrift_global(

@@ -269,6 +269,41 @@ static bool from_elsewhere(struct mt_xmap *m, const Xds__Filter *f, struct mt_re
 	return true;
 }
 
+/* True if the last filter, which is not fetched, is tcp_proxy. */
+static bool ends_in_tcp(struct mt_xmap *m, const Xds__FilterChain *f, bool *tcp)
+{
+	const Xds__Filter *last = f->filters[f->n_filters - 1];
+	struct mt_xm_any any;
+
+	*tcp = false;
+	if (last->config_type_case != XDS__FILTER__CONFIG_TYPE_TYPED_CONFIG)
+		return true;
+	if (!mt_xm_open(m, NULL, last->typed_config, &any))
+		return false;
+	*tcp = strcmp(any.type, NETWORK "tcp_proxy.v3.TcpProxy") == 0;
+	return true;
+}
+
+/* Maps Envoy's rate limit of connections. Before other proxies than tcp_proxy it is not run. */
+static bool limit(struct mt_xmap *m, const Xds__FilterChain *f, const struct mt_xm_any *config,
+	struct mt_res_chain *c)
+{
+	bool runs;
+	void *msg;
+
+	if (!ends_in_tcp(m, f, &runs))
+		return false;
+	if (runs) {
+		msg = mt_xm_read(m, "typed_config", config, &xds__network_rate_limit__descriptor);
+		mt_xm_in(m, "typed_config");
+		if (!msg || !mt_xm_network_global(m, msg, &c->global, &runs))
+			return false;
+	}
+	if (!runs)
+		other_filter(m, true, c);
+	return true;
+}
+
 static bool is_http(const char *type)
 {
 	return strcmp(type, NETWORK "http_connection_manager.v3.HttpConnectionManager") == 0;
@@ -280,11 +315,13 @@ static bool ends(const struct mt_res_chain *c)
 }
 
 /*
- * Maps a filter. One that is not a supported terminal filter is noted for the operator and not run;
- * the chain is not served if it is HTTP, the last filter, or may enforce access.
+ * Maps the filter at this place of the chain. One that is not supported is noted for the operator
+ * and not run; the chain is not served if it is HTTP, the last filter, or may enforce access.
  */
-static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt_res_chain *c)
+static bool filter(
+	struct mt_xmap *m, const Xds__FilterChain *all, size_t at, struct mt_res_chain *c)
 {
+	const Xds__Filter *f = all->filters[at];
 	struct mt_xm_any any;
 	bool known;
 
@@ -303,9 +340,11 @@ static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt
 	if (is_http(any.type)) {
 		mt_xm_note(m, MT_XDS_NOTE_http, NULL);
 		c->unserved = "HTTP is not served";
-	} else if (last) {
+	} else if (at + 1 == all->n_filters) {
 		mt_xm_note(m, MT_XDS_NOTE_other_proxy, NULL);
 		c->unserved = "it ends in no known proxy";
+	} else if (strcmp(any.type, NETWORK "ratelimit.v3.RateLimit") == 0) {
+		return limit(m, all, &any, c);
 	} else {
 		other_filter(m, is_harmless(any.type), c);
 	}
@@ -323,7 +362,7 @@ static bool filters(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_res_
 	for (size_t i = 0; i < f->n_filters; i++) {
 		uint32_t mark = mt_xm_at(m, "filters", i);
 
-		if (!filter(m, f->filters[i], i + 1 == f->n_filters, c))
+		if (!filter(m, f, i, c))
 			return false;
 		mt_xm_out(m, mark);
 	}

@@ -191,6 +191,10 @@ bool mt_xm_meta_global(struct mt_xmap *m, const Xds__MetaRateLimit *l, struct mt
 /* Without routes; each rule's are added by mt_xm_rate_limits(), in their order. */
 bool mt_xm_thrift_global(
 	struct mt_xmap *m, const Xds__ThriftRateLimit *l, struct mt_global_conf **out);
+/* Envoy's network filter. False in *runs: a value of its descriptors is not known; nothing is
+ * mapped. */
+bool mt_xm_network_global(
+	struct mt_xmap *m, const Xds__NetworkRateLimit *l, struct mt_global_conf **out, bool *runs);
 bool mt_xm_rate_limits(struct mt_xmap *m, Xds__RateLimit *const *l, size_t n,
 	const struct mt_rule *rule, struct mt_global_conf *g);
 

@@ -180,6 +180,11 @@ static const struct mt_xds_row rate_limit[] = {
 	TOLD("hits_addend", "each call counts as one"),
 	TOLD("apply_on_stream_done", "calls are counted when they begin"),
 };
+static const struct mt_xds_row network_rate_limit[] = {MEANS_NOTHING("stat_prefix")};
+static const struct mt_xds_row limit_descriptor[] = {
+	TOLD("limit", "the rate limit service's own limit counts"),
+	TOLD("hits_addend", "each connection counts as one"),
+};
 static const struct mt_xds_row limit_action[] = {
 	REFUSED("dynamic_metadata", "not an action of Thrift calls"),
 	REFUSED("metadata", "not an action of Thrift calls"),
@@ -319,6 +324,8 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(thrift_route_configuration, thrift_routes),
 	ROWS(thrift_route_action, thrift_action),
 	ROWS(rate_limit, rate_limit),
+	ROWS(network_rate_limit, network_rate_limit),
+	ROWS(rate_limit_descriptor, limit_descriptor),
 	ROWS(rate_limit__action, limit_action),
 	ROWS(rate_limit__action__request_headers, limit_headers),
 	ROWS(thrift_cluster_weight, thrift_weight),

@@ -19,7 +19,7 @@ static const struct {
 	{"Endpoints (EDS)", {&xds__cluster_load_assignment__descriptor}, NULL},
 	{"Clusters (CDS)", {&xds__cluster__descriptor}, NULL},
 	{"Listeners (LDS)", {&xds__listener__descriptor}, NULL},
-	{"tcp_proxy", {&xds__tcp_proxy__descriptor}, NULL},
+	{"tcp_proxy", {&xds__tcp_proxy__descriptor, &xds__network_rate_limit__descriptor}, NULL},
 	{"Routes (RDS)", {&xds__route_configuration__descriptor}, NULL},
 	{"Access logs",
 		{&xds__access_log__descriptor, &xds__file_access_log__descriptor,

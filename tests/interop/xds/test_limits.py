@@ -3,7 +3,7 @@
 """
 Global rate limits from a discovery service: Aeraki's filter in a listener, and the cluster of the service that counts. Which calls
 are refused, what becomes of calls without the service by failure_mode_deny, and that another endpoint of the cluster is queried at once.
-The same of Envoy's filter for Thrift, by the actions of the call's route.
+The same of Envoy's filter for Thrift, by the actions of the call's route, and of its filter for TCP, by connection.
 """
 
 import pathlib
@@ -22,6 +22,7 @@ LIMITS, PLACES = mesh.name_of("limits.test", 8081), [("203.0.113.8", 9000), ("20
 SERVICE = {"transportApiVersion": "V3", "grpcService": {"envoyGrpc": {"clusterName": LIMITS}}}
 ENVOY = mesh.TYPE + "envoy.extensions.filters.network.thrift_proxy."
 CALLS = 200
+TCP_PORT = 7001
 
 
 class Count:
@@ -93,6 +94,53 @@ def limits_of_thrift(w, server, count, service):
     equal(thrift_calls(w, "sayGoodbye"), (50, 0), "calls of a route without limits")
 
 
+def tcp(w, place, **more):
+    """Connections are counted by the listener and the client."""
+    name = mesh.name_of("echo.test", TCP_PORT)
+    entries = [{"key": "listener", "value": "echo"}, {"key": "client", "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}]
+    limit = {"name": "envoy.filters.network.ratelimit", "typedConfig": {
+        "@type": mesh.TYPE + "envoy.extensions.filters.network.ratelimit.v3.RateLimit", "statPrefix": "echo", "domain": "tcp", "timeout": "2s",
+        "descriptors": [{"entries": entries}], "rateLimitService": SERVICE, **more}}
+    return [mesh.cluster(name), mesh.assignment(name, [w.endpoint(1, TCP_PORT)]),
+            mesh.listener("echo", VIP, TCP_PORT, limit, mesh.tcp_proxy(name, name)), mesh.cluster(LIMITS), mesh.assignment(LIMITS, [place])]
+
+
+def echo(sock):
+    while data := sock.recv(100):
+        sock.sendall(data)
+
+
+def passes(w):
+    """True if the connection reaches the server, False if it is reset."""
+    try:
+        with w.lab.connect("client", VIP, TCP_PORT) as sock:
+            sock.settimeout(20)
+            sock.sendall(b"hello")
+            return sock.recv(5) == b"hello"
+    except ConnectionError:
+        return False
+
+
+def limits_of_tcp(w, server, daemon, count, service):
+    service.start()
+    server.apply(*tcp(w, PLACES[1]))
+    with w.lab.listening("server1", TCP_PORT, echo):
+        within(10, lambda: passes(w), "a connection within the limit")
+        equal(service.queries[-1], ("tcp", [{"listener": "echo", "client": "192.0.2.2"}]), "the query")
+        count.left = 3
+        equal([passes(w) for _ in range(5)], [True] * 3 + [False] * 2, "connections over the limit")
+        counters = daemon.counters()
+        equal([counters["proxy_opaque_over_limit"], counters["filter_global_limited"] >= 2], [2, True], "what was counted")
+        count.left = 10**6
+        within(5, lambda: passes(w), "connections are admitted again")
+        service.stop()
+        within(10, lambda: passes(w), "connections pass without the service")
+        server.apply(*tcp(w, PLACES[1], failureModeDeny=True))
+        within(10, lambda: not passes(w), "connections are reset without the service")
+        service.start()
+        within(15, lambda: passes(w), "connections pass with the service")
+
+
 def answered(w):
     return w.lab.dubbo_client(f"{VIP}:{PORT}", count=CALLS, outstanding=1).result()["answered"]
 
@@ -130,6 +178,7 @@ def body():
         w.problem(nowhere, "calls under the limit are refused", seconds=30)  # the listener waits for the cluster first
         equal(answered(w), 0, "calls without a cluster")
         limits_of_thrift(w, server, count, second)
+        limits_of_tcp(w, server, daemon, count, second)
 
 
 main(body)

@@ -269,6 +269,54 @@ static void order(void)
 	}
 }
 
+/* A listener of opaque TCP: its limit is compiled for streams, and again with another descriptor. */
+static void of_streams(void)
+{
+	struct mesh_scene sc = mesh_scene_new();
+	struct mt_res_listener *l = mesh_listener(sc.m, "l", "240.240.0.1", 20880);
+	struct mt_res_chain *c = mesh_chain(sc.m, l);
+	struct mt_global_conf *g = mt_region_alloc(&sc.m->region, sizeof(*g));
+	struct mt_global_entry *e = mt_region_alloc(&sc.m->region, 2 * sizeof(*e));
+	const struct mt_global_limit *limit, *next;
+
+	mesh_simple_cluster(sc.m, "a");
+	mesh_simple_cluster(sc.m, LIMITS);
+	mesh_dest(sc.m, &c->dests, &c->n_dests, "a", 1);
+	e[0] = (struct mt_global_entry){.value = MT_GLOBAL_OF_TEXT, .key.s = "k", .from.s = "v"};
+	e[1] = (struct mt_global_entry){.value = MT_GLOBAL_OF_ADDRESS, .key.s = "client"};
+	g->descriptors = mt_region_alloc(&sc.m->region, sizeof(*g->descriptors));
+	*g->descriptors = (struct mt_global_descriptor){.entries = e, .n_entries = 2};
+	g->n_descriptors = 1;
+	g->of_streams = true;
+	g->domain.s = "shop";
+	g->service.s = LIMITS;
+	c->global = g;
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(sc.diags.n, 0);
+	limit = compiled(&sc);
+	CU_ASSERT(limit->of_streams && limit->fail_open && limit->n == 1);
+	CU_ASSERT_EQUAL_FATAL(limit->of[0].n, 2);
+	CU_ASSERT_EQUAL(limit->of[0].entry[0].source, MT_GLOBAL_TEXT);
+	CU_ASSERT_STRING_EQUAL(limit->of[0].entry[0].from, "v");
+	CU_ASSERT_EQUAL(limit->of[0].entry[1].source, MT_GLOBAL_ADDRESS);
+	CU_ASSERT_EQUAL(limit->provider->timeout, 20 * MT_MSEC);
+	CU_ASSERT_STRING_EQUAL(servers(limit), "198.51.100.1:80 198.51.100.2:80");
+	mesh_load(&sc);
+	CU_ASSERT_PTR_EQUAL(compiled(&sc), limit);
+	e[0].from.s = "w";
+	l->meta.serial += 1000;
+	mesh_load(&sc);
+	next = compiled(&sc);
+	CU_ASSERT_STRING_EQUAL(next->of[0].entry[0].from, "w");
+	/* A limit without a service, which comes later. */
+	g->service.s = "nowhere";
+	l->meta.serial += 1000;
+	mesh_load(&sc);
+	CU_ASSERT(mesh_told(&sc, MT_DIAG_WARNING, "l", "nothing is limited"));
+	CU_ASSERT_PTR_NULL(compiled(&sc)->provider);
+	mesh_scene_end(&sc);
+}
+
 const struct mt_test mesh_limits_tests[] = {
 	{"a cluster is queried", queried},
 	{"which of its endpoints", which_endpoints},
@@ -278,5 +326,6 @@ const struct mt_test mesh_limits_tests[] = {
 	{"no endpoints", no_endpoints},
 	{"mutual TLS", by_tls},
 	{"order of filters", order},
+	{"opaque TCP", of_streams},
 	{NULL, NULL},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Limits of Envoy's thrift_proxy that a rate limit service counts. */
+/* Limits of Envoy's thrift_proxy, and of connections, that a rate limit service counts. */
 #include "map_fixture.h"
 
 #include <errno.h>
@@ -168,5 +168,148 @@ static void too_much(void)
 	unmap(&m);
 }
 
-const struct mt_test map_limits_tests[] = {
-	{"of_routes", of_routes}, {"refused", refused}, {"too_much", too_much}, {0}};
+/* ---- connections ----------------------------------------------------------------------------- */
+
+#define NETWORK "type.googleapis.com/envoy.extensions.filters.network."
+#define TO_SERVICE                                                                                 \
+	"'rate_limit_service': {'grpc_service': {'envoy_grpc': {'cluster_name': 'limits'}}}"
+#define ENTRY(k, v) "{'key': '" k "', 'value': '" v "'}"
+#define FILTER(fields)                                                                             \
+	"{'name': 'x', 'typed_config': {'@type': '" NETWORK "ratelimit.v3.RateLimit', "            \
+	"'stat_prefix': 's', " fields "}}"
+#define LIMIT_OF(entries)                                                                          \
+	FILTER("'domain': 'shop', " TO_SERVICE ", 'descriptors': [{'entries': [" entries "]}]")
+#define TCP                                                                                        \
+	"{'name': 't', 'typed_config': {'@type': '" NETWORK                                        \
+	"tcp_proxy.v3.TcpProxy', 'cluster': 'a'}}"
+#define ADDRESS "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
+
+static struct mapped before_tcp(const char *filters)
+{
+	char text[8192];
+
+	snprintf(text, sizeof(text),
+		"{'name': 'l', 'address': {'socket_address': {'address': '192.0.2.1', "
+		"'port_value': 80}}, 'filter_chains': [{'filters': [%s, " TCP "]}]}",
+		filters);
+	return map_text(MT_XDS_LDS, text);
+}
+
+static void of_connections(void)
+{
+	struct mapped m = before_tcp(FILTER(
+		"'domain': 'shop', 'failure_mode_deny': true, 'timeout': '2s', " TO_SERVICE
+		", 'descriptors': [{'entries': [" ENTRY("k", "v") ", " ENTRY("client",
+			ADDRESS) "]}, {'limit': {}, 'hits_addend': 3, 'entries': [" ENTRY("empty",
+			"") "]}]"));
+	const struct mt_global_conf *g;
+
+	if (m.rc)
+		printf("\n  %s\n", m.why.text);
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS limits; CDS a");
+	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "limit: the rate limit service's own"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "hits_addend: each connection"));
+	CU_ASSERT_PTR_NULL(strstr(ignored_str(&m), "not run"));
+	CU_ASSERT_PTR_NULL(chain(&m)->unserved);
+	g = chain(&m)->global;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(g);
+	CU_ASSERT(g->of_streams && g->deny_on_fail.v && g->timeout.v == 2000);
+	CU_ASSERT_STRING_EQUAL(g->domain.s, "shop");
+	CU_ASSERT_EQUAL_FATAL(g->n_descriptors, 2);
+	CU_ASSERT_EQUAL_FATAL(g->descriptors[0].n_entries, 2);
+	CU_ASSERT_EQUAL(g->descriptors[0].entries[0].value, MT_GLOBAL_OF_TEXT);
+	CU_ASSERT_STRING_EQUAL(g->descriptors[0].entries[0].from.s, "v");
+	CU_ASSERT_EQUAL(g->descriptors[0].entries[1].value, MT_GLOBAL_OF_ADDRESS);
+	CU_ASSERT_STRING_EQUAL(g->descriptors[0].entries[1].key.s, "client");
+	CU_ASSERT_STRING_EQUAL(g->descriptors[1].entries[0].from.s, "");
+	unmap(&m);
+}
+
+/* Other command operators than the client's address: the filter is not run, as before. */
+static void operators(void)
+{
+	static const char *const values[] = {"%REQ(x)%", "%DOWNSTREAM_REMOTE_ADDRESS%",
+		"a " ADDRESS, "%%", "%DOWNSTREAM_LOCAL_PORT%"};
+	char filter[1024];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(values); i++) {
+		struct mapped m;
+
+		snprintf(filter, sizeof(filter),
+			FILTER("'domain': 'd', " TO_SERVICE
+			       ", 'descriptors': [{'entries': [{'key': 'k', 'value': '%s'}]}]"),
+			values[i]);
+		m = before_tcp(filter);
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		CU_ASSERT_PTR_NULL(chain(&m)->global);
+		CU_ASSERT_PTR_NULL(chain(&m)->unserved);
+		CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS a");
+		CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "limits and statistics: not run"));
+		unmap(&m);
+	}
+}
+
+#define DESCRIPTOR AT "descriptors[0]"
+
+static void refused_connections(void)
+{
+	static const struct {
+		const char *filters, *why;
+	} rows[] = {
+		{FILTER(TO_SERVICE), AT "domain: missing"},
+		{FILTER("'domain': 'd'"), AT "rate_limit_service: missing"},
+		{FILTER("'domain': 'd', " TO_SERVICE), AT "descriptors: there are none"},
+		{FILTER("'domain': 'd', " TO_SERVICE ", 'descriptors': [{}]"),
+			DESCRIPTOR ".entries: there are none"},
+		{LIMIT_OF(ENTRY("", "v")), DESCRIPTOR ".entries[0].key: missing"},
+		{LIMIT_OF(ENTRY("k", "v")) ", " LIMIT_OF(ENTRY("k", "v")),
+			"filter_chains[0].filters[1].typed_config: a second global rate limit"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = before_tcp(rows[i].filters);
+
+		CU_ASSERT_EQUAL(m.rc, -EINVAL);
+		CU_ASSERT_STRING_EQUAL(m.why.text, rows[i].why);
+		unmap(&m);
+	}
+}
+
+/* The same numbers as for calls. */
+static void too_many_connections(void)
+{
+	static char filter[8192], word[2048];
+	struct mapped m;
+	size_t at;
+
+	at = (size_t)snprintf(filter, sizeof(filter),
+		"{'name': 'x', 'typed_config': {'@type': "
+		"'" NETWORK "ratelimit.v3.RateLimit', 'domain': 'd', " TO_SERVICE
+		", 'descriptors': [");
+	for (int i = 0; i < 17; i++)
+		at += (size_t)snprintf(filter + at, sizeof(filter) - at, "%s{'entries': [%s]}",
+			i ? ", " : "", ENTRY("k", "v"));
+	snprintf(filter + at, sizeof(filter) - at, "]}}");
+	m = before_tcp(filter);
+	CU_ASSERT_STRING_EQUAL(m.why.text, AT "descriptors: more than 16");
+	unmap(&m);
+	m = before_tcp(LIMIT_OF(ENTRY("1", "v") ", " ENTRY("2", "v") ", " ENTRY(
+		"3", "v") ", " ENTRY("4", "v") ", " ENTRY("5", "v") ", " ENTRY("6",
+		"v") ", " ENTRY("7", "v") ", " ENTRY("8", "v") ", " ENTRY("9", "v")));
+	CU_ASSERT_STRING_EQUAL(m.why.text, DESCRIPTOR ".entries: more than 8");
+	unmap(&m);
+	memset(word, 'x', sizeof(word) - 1);
+	snprintf(filter, sizeof(filter),
+		FILTER("'domain': 'd', " TO_SERVICE
+		       ", 'descriptors': [{'entries': [{'key': 'k', 'value': '%s'}]}]"),
+		word);
+	m = before_tcp(filter);
+	CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, "have more than 2048 bytes"));
+	unmap(&m);
+}
+
+const struct mt_test map_limits_tests[] = {{"of_routes", of_routes}, {"refused", refused},
+	{"too_much", too_much}, {"of_connections", of_connections}, {"operators", operators},
+	{"refused_connections", refused_connections},
+	{"too_many_connections", too_many_connections}, {0}};

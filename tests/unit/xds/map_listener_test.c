@@ -412,7 +412,12 @@ static void harmless_filters(void)
 	} rows[] = {
 		{TYPED("rbac", "envoy.tcp.metadataexchange.config.MetadataExchange") ", " TCP1, 1},
 		{TYPED("rbac", "stats.PluginConfig") ", " TCP1, 1},
-		{TYPED("rbac", PROXIES "ratelimit.v3.RateLimit") ", " TCP1, 1},
+		{TYPED("rbac", PROXIES "ratelimit.v3.RateLimit") ", " THRIFT_WITH(
+			 "{'name': 'envoy.filters.thrift.router'}"),
+			1},
+		{"{'name': 'x', 'config_discovery': {'type_urls': "
+		 "['type.googleapis.com/" PROXIES "ratelimit.v3.RateLimit']}}, " TCP1,
+			1},
 		{TYPED("rbac", PROXIES "local_ratelimit.v3.LocalRateLimit") ", " TCP1, 1},
 		{TYPED("rbac", PROXIES "connection_limit.v3.ConnectionLimit") ", " TCP1, 1},
 		{TYPED("rbac", PROXIES "sni_cluster.v3.SniCluster") ", " TCP1, 1},
