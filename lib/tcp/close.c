@@ -209,7 +209,10 @@ void mt_tcp_refuse(struct mt_stream *s, uint32_t words)
 		return;
 	c->flags |= MT_CF_REFUSES;
 	c->words = words;
+	if (!c->ooo)
+		return;
 	mt_tcp_ooo_free(t, c); /* none of it is acknowledged */
+	mt_tcp_mark(t, c);     /* its holdings are settled again */
 }
 
 bool mt_tcp_refuses(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)

@@ -430,6 +430,24 @@ static void refused_before_the_end(void)
 	down();
 }
 
+/* Bytes behind a hole are freed at once, and charged no more, although nothing else happens on the connection. */
+static void refused_behind_a_hole(void)
+{
+	const struct mt_ledger_class *receiving;
+
+	up(NULL);
+	accepted();
+	receiving = &mt_tcp_ledger(w.t)->classes[MT_CLASS_RECEIVING];
+	rx(.flags = PA, .seq = 71, .ack = 1, .len = 30);
+	skip_all();
+	CU_ASSERT_TRUE(receiving->charged > 0);
+	mt_stream_refuse(w.s);
+	turn();
+	none();
+	CU_ASSERT_EQUAL(receiving->charged, 0);
+	down();
+}
+
 /* In order: a FIN alone, and the few words that a layer lets its peer say. */
 static void refused_but_an_end(void)
 {
@@ -687,6 +705,7 @@ const struct mt_test close_tests[] = {
 	{"refused behind the end", refused_behind_the_end},
 	{"refused late", refused_late},
 	{"refused before the end", refused_before_the_end},
+	{"refused behind a hole", refused_behind_a_hole},
 	{"refused but an end", refused_but_an_end},
 	{"send after shutdown", send_after_shutdown},
 	{"ends inside events", ends_inside_events},
