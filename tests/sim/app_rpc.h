@@ -255,6 +255,8 @@ void rpc_server_reset(struct rpc_server *v);
 void rpc_server_restart(struct rpc_server *v);
 void rpc_client_start(struct rpc_client *c);
 bool rpc_done(struct sim *s, void *set);
+/* Calls that a server took part in, as rpc_check() counts them. Once they have ended. */
+uint32_t rpc_exchanges(const struct rpc_set *set);
 /* Fails the seed when a call did not end, or fewer were answered than must be; counts those that were. */
 void rpc_check(struct rpc_set *set);
 void rpc_free(struct rpc_set *set);

@@ -379,6 +379,21 @@ static uint32_t oneway_seen(const struct rpc_client *c)
 	return n;
 }
 
+/* Calls that a server took part in. */
+static uint32_t exchanges(const struct rpc_client *c)
+{
+	return c->ends[RPC_OK] + c->ends[RPC_APP_ERROR] + oneway_seen(c);
+}
+
+uint32_t rpc_exchanges(const struct rpc_set *set)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < set->n_clients; i++)
+		n += exchanges(&set->client[i]);
+	return n;
+}
+
 void rpc_check(struct rpc_set *set)
 {
 	struct sim *s = set->sim;
@@ -396,7 +411,7 @@ void rpc_check(struct rpc_set *set)
 				c->ends[RPC_OK] + c->ends[RPC_APP_ERROR], c->calls);
 		natives += c->ends[RPC_NATIVE];
 		s->st.calls += c->ended;
-		s->st.exchanges += c->ends[RPC_OK] + c->ends[RPC_APP_ERROR] + oneway_seen(c);
+		s->st.exchanges += exchanges(c);
 		s->st.heartbeats += c->ends[RPC_HEARTBEAT];
 	}
 	sim_trace(s, "%u native errors", natives);

@@ -338,6 +338,7 @@ static void run_overload(struct sim *s)
 		w->proxy.max_up = 2;
 	w->rpc.may_native = ALL_NATIVE;
 	w->rpc.starved = true;
+	w->latecomer = true;
 	world_go(w);
 	w->mesh.port.hold = MT_MIN(w->mesh.port.hold, 16u);
 	for (uint32_t i = 0; i < w->mesh.workers; i++)

@@ -329,6 +329,39 @@ static void allow_network(struct world *w)
 	w->rpc.unanswered_arg = w;
 }
 
+#define CALLS_FOR  (1500 * MT_SEC)
+#define LATE_BY	   (60 * MT_SEC)
+#define LATE_CALLS 20
+#define LATE_PACE  (2 * MT_SEC)
+
+/*
+ * A shortage of buffers may last for ten seconds (pool_sim.h), and then the node leaves servers alone for a while that it could not
+ * connect to. All calls may end within that time, so somebody has to show that it ends.
+ */
+static void come_late(struct world *w)
+{
+	const struct rpc_client *first = &w->rpc.client[0];
+	struct rpc_client *c = &w->rpc.client[w->rpc.n_clients];
+
+	MT_ASSERT(w->rpc.n_clients < RPC_CLIENTS);
+	*c = (struct rpc_client){
+		.set = &w->rpc,
+		.dialect = first->dialect,
+		.no = w->rpc.n_clients++,
+		.host = first->host,
+		.to = first->to,
+		.port = first->port,
+		.start = w->sim->now + LATE_BY,
+		.mix = first->mix,
+		.calls = LATE_CALLS,
+		.window = 1,
+		.pace = LATE_PACE,
+		.may_lose = first->may_lose,
+	};
+	rpc_client_start(c);
+	sim_run(w->sim, w->sim->now + CALLS_FOR, rpc_done, &w->rpc);
+}
+
 void world_run_calls(struct world *w)
 {
 	struct sim *s = w->sim;
@@ -338,7 +371,9 @@ void world_run_calls(struct world *w)
 		rpc_server_start(&w->rpc.server[i]);
 	for (uint32_t i = 0; i < w->rpc.n_clients; i++)
 		rpc_client_start(&w->rpc.client[i]);
-	sim_run(s, s->now + 1500 * MT_SEC, rpc_done, &w->rpc);
+	sim_run(s, s->now + CALLS_FOR, rpc_done, &w->rpc);
+	if (w->latecomer && !s->failed && rpc_exchanges(&w->rpc) < s->scenario->min_exchanges)
+		come_late(w);
 	rpc_check(&w->rpc);
 	if (!s->failed && w->must_count && mesh_counter(&w->mesh, w->must_count) == 0)
 		sim_fail(s, "it never happened: %s", mt_proxy_outcomes.rows[w->must_count].words);

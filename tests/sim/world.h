@@ -43,6 +43,8 @@ struct world {
 	} layer;
 	enum mt_proxy_outcome
 		must_count; /* the node counts this once at least; 0: no matter what */
+	/* another client comes when all have ended and too few calls were exchanged (world_run_calls()) */
+	bool latecomer;
 	/* world_few_ids(): the codec, but for its range of ids; others are tables of codec files */
 	struct mt_codec_table few_ids;
 };
