@@ -107,17 +107,18 @@ void mt_text_fini(struct mt_text_buf *t);
 struct mt_fold;
 
 /*
- * At most `limit` items get series of their own; each item has `width` counters. NULL: no memory.
+ * At most `limit` items get series of their own; each item has `width` counters. sums: an item is
+ * the sum of several parts, and any part can start again at 0. NULL: no memory.
  */
-struct mt_fold *mt_fold_new(uint32_t limit, uint32_t width);
+struct mt_fold *mt_fold_new(uint32_t limit, uint32_t width, bool sums);
 void mt_fold_free(struct mt_fold *f);
 /* Call once before each round, in which mt_fold_own() is called for every item. */
 void mt_fold_begin(struct mt_fold *f);
 /*
- * True if the item has series of its own. Otherwise its counters `values` are added to the sum of
- * the others.
+ * True if the item has series of its own; those of a sum get in `values` what parts of it had
+ * counted before they started again. Otherwise its counters are added to the sum of the others.
  */
-bool mt_fold_own(struct mt_fold *f, uint64_t id, const uint64_t *values);
+bool mt_fold_own(struct mt_fold *f, uint64_t id, uint64_t *values);
 const uint64_t *mt_fold_other(const struct mt_fold *f);
 
 /* ---- families ------------------------------------------------------------------------------- */

@@ -364,7 +364,8 @@ static int open_folds(struct mt_ctl *c)
 {
 	for (int k = 0; k < MT_SERIES_KINDS; k++) {
 		if (!c->folds[k])
-			c->folds[k] = mt_fold_new(limit_of(c, k), kinds[k].counters);
+			c->folds[k] = mt_fold_new(
+				limit_of(c, k), kinds[k].counters, k == MT_SERIES_PORTION);
 		if (!c->folds[k])
 			return -ENOMEM;
 		mt_fold_begin(c->folds[k]);

@@ -164,7 +164,8 @@ bool __wrap_mt_ctl_service_stats(
 	return true;
 }
 
-/* Portions of a made-up worker; NULL: workers are real. */
+/* Portions of two made-up workers; NULL: workers are real. */
+#define WORKERS 2
 static struct mt_portion *made_up_portions;
 static uint32_t n_portions;
 
@@ -174,12 +175,12 @@ const struct mt_portion *__wrap_mt_ctl_portions(const struct mt_ctl *c, uint16_t
 {
 	if (!made_up_portions)
 		return __real_mt_ctl_portions(c, worker);
-	return worker == 0 ? made_up_portions : NULL;
+	return worker < WORKERS ? &made_up_portions[worker * (MT_PORTIONS + 1)] : NULL;
 }
 
 static void begin_portions(void)
 {
-	made_up_portions = calloc(MT_PORTIONS + 1, sizeof(*made_up_portions));
+	made_up_portions = calloc(WORKERS * (MT_PORTIONS + 1), sizeof(*made_up_portions));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(made_up_portions);
 	n_portions = 0;
 }
@@ -471,6 +472,61 @@ static void istio_of_few(void)
 	mt_conf_destroy(conf);
 }
 
+/* More good replies of a portion. */
+static void more(struct mt_portion *p, uint64_t ok)
+{
+	p->stats.requests += ok;
+	p->stats.ok += ok;
+	p->hist.latency[mt_hist_bucket(50, MT_LATENCY_BITS)] += ok;
+}
+
+/*
+ * One of two workers loses the portion of a workload to another one, and has it again later. The
+ * series of the workload keep their values meanwhile.
+ */
+static void istio_of_taken_over(void)
+{
+	static const struct {
+		uint64_t first, second; /* replies of the workers' portions until this scrape */
+		long want;
+	} rounds[] = {{100, 50, 150}, {110, 50, 160}, {112, 0, 160}, {117, 0, 165}, {117, 3, 168}};
+	const struct mt_conf_options opts = {.workers = 1};
+	struct mt_err e;
+	struct mt_conf *conf = mt_conf_create(&opts, &e);
+	const struct mt_workloads *w;
+	struct mt_portion *first, *second;
+	struct mt_ctl *c;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	publish_text(conf, canary);
+	w = mt_conf_current(conf)->clusters[0].workloads;
+	begin_portions();
+	first = portion(service_of(conf, "dubbo"), w->ids[1], 0);
+	second = &made_up_portions[MT_PORTIONS + 1];
+	c = test_ctl(&(struct mt_ctl_env){.conf = conf});
+	for (size_t i = 0; i < MT_ARRAY_LEN(rounds); i++) {
+		char *out;
+
+		more(first, rounds[i].first - first->stats.requests);
+		if (rounds[i].second < second->stats.requests)
+			memset(second, 0, sizeof(*second));
+		else if (!second->key)
+			second->key = rounds[i].second ? first->key : 0;
+		second->service = first->service;
+		second->workload = first->workload;
+		more(second, rounds[i].second - second->stats.requests);
+		out = scraped(c);
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", CALLS_OF("v1")), rounds[i].want);
+		CU_ASSERT_EQUAL(
+			SUM(out, "istio_request_duration_milliseconds_count", CALLS_OF("v1")),
+			rounds[i].want);
+		free(out);
+	}
+	end_portions();
+	mt_ctl_destroy(c);
+	mt_conf_destroy(conf);
+}
+
 /* Values of labels may hold what ends a value, or a line. */
 static void istio_of_hostile(void)
 {
@@ -576,6 +632,7 @@ const struct mt_test load_tests[] = {
 	{"Istio's metrics by workload", istio_of_workloads},
 	{"Istio's metrics of an inbound port", istio_of_inbound},
 	{"Istio's metrics of few workloads", istio_of_few},
+	{"Istio's metrics of a portion that is taken over", istio_of_taken_over},
 	{"Istio's metrics of hostile labels", istio_of_hostile},
 	{"refusals by rule", refusals},
 	{"names chosen for their hash", chosen_names},

@@ -325,7 +325,7 @@ static void test_accept(void)
 /* The first ones keep series of their own; the sum of the others never goes back. */
 static void test_fold(void)
 {
-	struct mt_fold *f = mt_fold_new(2, 1);
+	struct mt_fold *f = mt_fold_new(2, 1, false);
 	uint64_t v[4] = {1, 2, 10, 20};
 
 	mt_fold_begin(f);
@@ -355,6 +355,35 @@ static void test_fold(void)
 	mt_fold_free(f);
 }
 
+/* One round with that many requests of item `id`, and failed ones among them. */
+static const uint64_t *counted(struct mt_fold *f, uint64_t id, uint64_t all, uint64_t failed)
+{
+	static uint64_t v[2];
+
+	v[0] = all;
+	v[1] = failed;
+	mt_fold_begin(f);
+	return mt_fold_own(f, id, v) ? v : mt_fold_other(f);
+}
+
+/* Of sums, with series of their own and in that of others, neither counter goes back or jumps. */
+static void test_fold_of_sums(void)
+{
+	/* Two workers; the second one's part, of 100 requests, starts again in the third round. */
+	static const uint64_t rounds[][4] = {{200, 60, 200, 60}, {210, 60, 210, 60},
+		{115, 65, 210, 60}, {120, 66, 215, 61}, {20, 6, 215, 61}, {21, 6, 216, 61}};
+	struct mt_fold *f = mt_fold_new(1, 2, true);
+
+	for (uint64_t id = 1; id <= 2; id++)
+		for (size_t i = 0; i < MT_ARRAY_LEN(rounds); i++) {
+			const uint64_t *v = counted(f, id, rounds[i][0], rounds[i][1]);
+
+			CU_ASSERT_EQUAL(v[0], rounds[i][2]);
+			CU_ASSERT_EQUAL(v[1], rounds[i][3]);
+		}
+	mt_fold_free(f);
+}
+
 static void test_text(void)
 {
 	struct mt_text_buf t = {0};
@@ -378,6 +407,7 @@ static const struct mt_test tests[] = {
 	{"OTLP requests", test_otlp},
 	{"OTLP answers", test_otlp_answers},
 	{"bounded cardinality", test_fold},
+	{"bounded cardinality of sums", test_fold_of_sums},
 	{"text grows", test_text},
 	{0},
 };
