@@ -305,11 +305,8 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 }
 
 /* True if the service is not at a gateway's port, or the port's policies allow the stream. */
-static bool comes_in(
-	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
+static bool comes_in(struct mt_proxy *p, struct mt_pair *pr, const struct mt_service *svc)
 {
-	const struct mt_service *svc = mt_opaque_service(proto);
-
 	if (mt_likely(!svc || !svc->gate) || mt_authorize_opaque_at_gateway(p, pr, svc->gate))
 		return true;
 	mt_connecting_of(p, pr)->refused = MT_ENDING_connection_denied;
@@ -320,9 +317,11 @@ static bool comes_in(
 static enum mt_filter_verdict filters(
 	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
 {
-	if (!comes_in(p, pr, proto))
+	const struct mt_service *svc = mt_opaque_service(proto);
+
+	if (!comes_in(p, pr, svc))
 		return MT_FILTER_REPLY;
-	return mt_opaque_filters(p, pr, mt_connecting_of(p, pr), mt_opaque_service(proto));
+	return mt_opaque_filters(p, pr, mt_connecting_of(p, pr), svc);
 }
 
 bool mt_opaque_begin(struct mt_proxy *p, struct mt_stream *s,
@@ -376,13 +375,11 @@ static const struct mt_filter_chain_proto *snap_move(
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
 {
 	struct mt_connecting *j = mt_connecting_of(p, pr);
-	const struct mt_filter_chain_proto *proto;
 
-	if (j->snap != p->snap) {
-		proto = snap_move(p, pr->down, j);
-		find_cluster(p, pr, j, proto);
-	}
-	if (!go_on(p, pr, j)) {
+	if (j->snap != p->snap)
+		find_cluster(p, pr, j, snap_move(p, pr->down, j));
+	/* The policies may have changed while the stream waited, with its snapshot or before. */
+	if (!comes_in(p, pr, mt_opaque_service_in(j->snap, pr->down, j)) || !go_on(p, pr, j)) {
 		mt_opaque_give_up(p, pr);
 		return;
 	}

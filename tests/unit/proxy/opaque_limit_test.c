@@ -3,6 +3,7 @@
 #include "moved.h"
 #include "scene.h"
 
+#include "mt_authz.h"
 #include "mt_callout_priv.h"
 #include "mt_filter_global.h"
 #include "mt_proxy_priv.h"
@@ -344,6 +345,49 @@ static void snapshot_must_go(void)
 	}
 }
 
+/* From now on the port's policies of this snapshot deny clients of the test's network. */
+static void deny(struct mt_snapshot *s)
+{
+	static struct mt_authz_value value;
+	static struct mt_authz_cond cond = {
+		.field = MT_AUTHZ_PEER, .n_values = 1, .values = &value};
+	static struct mt_authz_conds conds = {&cond, 1};
+	static struct mt_authz_rule rule = {.to = &conds, .n_to = 1};
+	static struct mt_authz_policy policy = {
+		.action = MT_AUTHZ_DENY, .by = "P a/b", .rules = &rule, .n_rules = 1};
+	static const struct mt_authz_policy *policies[] = {&policy};
+	static const struct mt_authz rules = {.deny = policies, .n_deny = 1};
+	static const struct mt_gate_guard gate = {&rules, 8089};
+
+	CU_ASSERT_EQUAL_FATAL(mt_prefix_parse("192.0.2.0/24", &value.net, &value.bits), 0);
+	s->listeners[OPAQUE].protos->services[0]->gate = &gate;
+}
+
+/* A policy that came while the stream waited denies it, whichever snapshot it waited under. */
+static void denied_meanwhile(void)
+{
+	for (uint32_t must_go = 0; must_go < 2; must_go++) {
+		struct mt_snapshot *s;
+		struct fake_conn *c;
+
+		start(false);
+		c = waits();
+		s = config_make(1, 2, 2, true);
+		s->keep_from = must_go ? 2 : s->keep_from;
+		limit(s);
+		deny(s);
+		mt_proxy_adopt(lab.p, s);
+		lab_advance(MT_MSEC);
+		CU_ASSERT_FALSE(c->aborted);
+		SAYS(WITHIN);
+		is_reset(c, "0 - rbac_access_denied_matched_policy[P_a/b]");
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_denied), 1);
+		CU_ASSERT_EQUAL(stats()->local[MT_ENDING_connection_denied], 1);
+		stop();
+		config_free(1);
+	}
+}
+
 /* ---- images ---------------------------------------------------------------------------------- */
 
 static void attach(struct mt_proxy *p)
@@ -376,4 +420,5 @@ static void moved(void)
 const struct mt_test opaque_limit_tests[] = {{"within", within}, {"half_closed", half_closed},
 	{"over", over}, {"failed", failed}, {"crowded", crowded}, {"next", next},
 	{"client_leaves", client_leaves}, {"timed_out", timed_out}, {"snapshot", snapshot},
-	{"snapshot_must_go", snapshot_must_go}, {"moved", moved}, {0}};
+	{"snapshot_must_go", snapshot_must_go}, {"denied_meanwhile", denied_meanwhile},
+	{"moved", moved}, {0}};
