@@ -352,6 +352,33 @@ static void test_garbage(void)
 		MT_EXPORT_bad_answer);
 }
 
+/* Zipkin's answers are not read: the status counts, however long the rest is. */
+static void test_unread(void)
+{
+	static const char *const rows[][2] = {
+		{"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n", "0123456789abcdef"},
+		{"HTTP/1.1 202 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+			"10\r\n0123456789abcdef\r\n"},
+		{"HTTP/1.1 200 OK\r\n", "X-A: 0123456789abcdef\r\n"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mt_export_queue *q;
+		struct mt_export_stats st;
+
+		set_up();
+		web.answers[0] = rows[i][0];
+		web.flood = rows[i][1];
+		q = queue(LIST(.timeout = LONG));
+		put(q, "{}");
+		st = settled(q, 1);
+		CU_ASSERT_EQUAL(st.sent, 1);
+		CU_ASSERT_EQUAL(st.calls, 1);
+		CU_ASSERT_EQUAL(st.state, MT_EXPORT_ok);
+		end(q);
+		tear_down();
+	}
+}
+
 /* A collector without an answer, and its end, cost only their own message's time. */
 static void test_silent(void)
 {
@@ -571,7 +598,7 @@ static void test_end(void)
 
 const struct mt_test http_tests[] = {{"list", test_list}, {"as it is", test_as_it_is},
 	{"lines", test_lines}, {"answers", test_answers}, {"again", test_again},
-	{"refused", test_refused}, {"garbage", test_garbage}, {"silent", test_silent},
-	{"unreachable", test_unreachable}, {"name", test_name},
+	{"refused", test_refused}, {"garbage", test_garbage}, {"unread", test_unread},
+	{"silent", test_silent}, {"unreachable", test_unreachable}, {"name", test_name},
 	{"hanging connection", test_hanging_connection}, {"other server", test_other_server},
 	{"tls", test_tls}, {"end", test_end}, {0}};
