@@ -395,9 +395,19 @@ static bool passed_over(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	return true;
 }
 
+/* The collector of defaultConfig has this name, and would share the output of its spans. */
+static void check_provider(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_text *name = &((struct mt_ext_provider *)obj)->name;
+
+	if (name->s && strcmp(name->s, MT_DEFAULT_TRACING) == 0)
+		mt_f_error(c, name->line, "write another name",
+			"%s is the name of the collector of `tracing` of `defaultConfig`", name->s);
+}
+
 static const struct mt_section provider_section = {"extension provider",
 	sizeof(struct mt_ext_provider), MT_ARRAY_LEN(provider_fields), .fields = provider_fields,
-	.unknown = passed_over};
+	.unknown = passed_over, .after = check_provider};
 
 static const struct mt_field config_fields[] = {
 	{"rootNamespace", MT_F_TEXT, AT(struct mt_mesh_config, root_ns),

@@ -313,6 +313,26 @@ static void test_bad_host(void)
 	told(text, "it is neither a name nor an address");
 }
 
+static void is_refused(const char *name, const char *provider)
+{
+	struct mt_model *m = mt_model_new();
+	struct mt_diags d;
+	char text[2048];
+
+	mt_diags_init(&d);
+	snprintf(text, sizeof(text),
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: "
+		"istio-system}\n"
+		"data:\n  mesh: |\n    extensionProviders:\n    - {name: %s, %s}\n",
+		name, provider);
+	mt_source_text(m, &d, "t", text, strlen(text));
+	CU_ASSERT_EQUAL(d.errors, 1);
+	if (d.errors != 1)
+		printf("%s, %s: %u errors\n", name, provider, d.errors);
+	mt_diags_fini(&d);
+	mt_model_free(m);
+}
+
 /* Paths and headers that would make other requests refuse the document. */
 static void test_bad_requests(void)
 {
@@ -333,24 +353,15 @@ static void test_bad_requests(void)
 		"zipkin: {service: a.b, port: 1, traceContextOption: W3C}",
 	};
 
-	for (size_t i = 0; i < MT_ARRAY_LEN(providers); i++) {
-		struct mt_model *m = mt_model_new();
-		struct mt_diags d;
-		char text[2048];
+	for (size_t i = 0; i < MT_ARRAY_LEN(providers); i++)
+		is_refused("one", providers[i]);
+}
 
-		mt_diags_init(&d);
-		snprintf(text, sizeof(text),
-			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: "
-			"istio-system}\ndata:\n  mesh: |\n    extensionProviders:\n"
-			"    - {name: one, %s}\n",
-			providers[i]);
-		mt_source_text(m, &d, "t", text, strlen(text));
-		CU_ASSERT_EQUAL(d.errors, 1);
-		if (d.errors != 1)
-			printf("%s: %u errors\n", providers[i], d.errors);
-		mt_diags_fini(&d);
-		mt_model_free(m);
-	}
+/* The collector of defaultConfig has a name, too. */
+static void test_reserved_name(void)
+{
+	is_refused("defaultConfig.tracing", "zipkin: {service: a.b, port: 1}");
+	is_refused("defaultConfig.tracing", "envoyFileAccessLog: {path: /dev/stdout}");
 }
 
 /* Each is told once, however many services have it. */
@@ -533,7 +544,8 @@ const struct mt_test tracing_tests[] = {{"telemetry_tracing", test_merged},
 	{"output of spans", test_output}, {"requests with spans", test_requests},
 	{"tracing of defaultConfig", test_default_config}, {"spans and TLS", test_no_plaintext},
 	{"hosts of requests", test_bad_host}, {"requests that are refused", test_bad_requests},
-	{"messages about tracing", test_told}, {"messages without services", test_told_early},
-	{"whose hosts get spans", test_whose}, {"no traces are requested", test_not_told},
+	{"a reserved name", test_reserved_name}, {"messages about tracing", test_told},
+	{"messages without services", test_told_early}, {"whose hosts get spans", test_whose},
+	{"no traces are requested", test_not_told},
 	{"settings of tracing without effect", test_noted},
 	{"providers of spans without use", test_unused}, {"tracing changes", test_changes}, {0}};
