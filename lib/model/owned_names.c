@@ -95,8 +95,8 @@ static bool is_of_one(const struct mt_node *n, const char *ns, size_t len, uint3
 }
 
 /*
- * HOST of HOST.NAMESPACE.svc.DOMAIN, which clients of the namespace query. All hosts of a namespace
- * are all HOSTs, too, but a source may have those of its own clients.
+ * HOST of HOST.NAMESPACE.svc.DOMAIN, which clients of the namespace query. The one source of a
+ * namespace may answer its own clients: its hosts are POD.SERVICE.NAMESPACE.svc.DOMAIN, too.
  */
 static const struct mt_owned_entry *find_searched(
 	const struct mt_owned_clients *c, const char *host, uint32_t self)
@@ -107,10 +107,10 @@ static const struct mt_owned_entry *find_searched(
 
 	if (!at || at > sizeof(buf))
 		return NULL;
+	if (is_of_one(c->node, ns, strcspn(ns, "."), self))
+		return NULL;
 	memcpy(buf, host, at - 1);
 	buf[at - 1] = '\0';
-	if (strcmp(buf, "*") == 0 && is_of_one(c->node, ns, strcspn(ns, "."), self))
-		return NULL;
 	return mt_owned_host(c->o, buf, self);
 }
 

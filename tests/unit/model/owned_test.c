@@ -182,6 +182,13 @@ static const struct {
 	{{0}, "pay.a.corp", "*.mesh.svc.cluster.local", true},
 	{{0}, "pay.a.corp", "*.x.mesh.svc.cluster.local", false},
 	{{0}, "pay.a.corp", "pay.a.corp.mesh", true},
+	/* Names of pods are those of a Service of another namespace, too. */
+	{{0}, "*.kafka.svc.cluster.local", "kafka-0.kafka.team.svc.cluster.local", false},
+	{{0}, "*.kafka.svc.cluster.local", "*.kafka.team.svc.cluster.local", false},
+	{{0}, "*.kafka.svc.cluster.local", "kafka-0.kafka.mesh.svc.cluster.local", true},
+	{{0}, "*.kafka.svc.cluster.local", "kafka-0.kafka.other.svc.cluster.local", true},
+	{{"team.svc.cluster.local"}, "*.kafka.svc.cluster.local",
+		"kafka-0.kafka.team.svc.cluster.local", true},
 	{{0}, "pay.a.corp", "*.example.org", false},
 	{{0}, "*.a.corp", "pay.a.corp.default.svc.cluster.local", true},
 	{{0}, "*.a.corp", "pay.b.corp.default.svc.cluster.local", false},
@@ -306,8 +313,8 @@ static void an_own_name(void)
 	}
 }
 
-/* "*.NAMESPACE.svc.DOMAIN" is for the one source of the namespace, and for a version of none. */
-static void all_names_of_a_namespace(void)
+/* Names of a namespace are for the one source of the namespace, and for a version of none. */
+static void names_of_a_namespace(void)
 {
 	static const struct {
 		uint32_t self;
@@ -319,13 +326,15 @@ static void all_names_of_a_namespace(void)
 		{1, false, true},
 		{MT_OWNED_NO_SOURCE, false, true},
 	};
-	static const char all[] = "*.team.svc.cluster.local";
+	static const char *const hosts_of[] = {
+		"*.team.svc.cluster.local", "pay.a.corp.team.svc.cluster.local"};
 	struct mt_text team = {.s = "team"};
 	struct mt_node_dns dns = {0};
 	static struct lists l;
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
 		struct mt_region r;
+		struct mt_owned *o;
 
 		begin(&l);
 		l.node.dns = &dns;
@@ -335,9 +344,10 @@ static void all_names_of_a_namespace(void)
 			l.source[k + 1].n_namespaces = 1;
 		}
 		mt_region_init(&r, 0);
-		CU_ASSERT_EQUAL(mt_owned_name(mt_owned_new(&r, &l.node, NULL, NULL), all,
-					t[i].self) != NULL,
-			t[i].overlap);
+		o = mt_owned_new(&r, &l.node, NULL, NULL);
+		for (size_t k = 0; k < MT_ARRAY_LEN(hosts_of); k++)
+			CU_ASSERT_EQUAL(
+				mt_owned_name(o, hosts_of[k], t[i].self) != NULL, t[i].overlap);
 		mt_region_fini(&r);
 	}
 }
@@ -695,7 +705,7 @@ const struct mt_test owned_tests[] = {
 	{"one_host", one_host},
 	{"names_of_clients", names_of_clients},
 	{"an_own_name", an_own_name},
-	{"all_names_of_a_namespace", all_names_of_a_namespace},
+	{"names_of_a_namespace", names_of_a_namespace},
 	{"many_labels", many_labels},
 	{"one_address", one_address},
 	{"hosts_at_random", hosts_at_random},

@@ -62,7 +62,7 @@ static const struct {
 		"source of "},
 	{HOSTS("s.a, x.one.corp.svc.cluster.local"), "ServiceEntry", "s",
 		":5: error: spec.hosts[1]: x.one.corp.svc.cluster.local belongs"},
-	{HOSTS("one.corp.a.svc.cluster.local"), "ServiceEntry", "s",
+	{HOSTS("one.corp.web.svc.cluster.local"), "ServiceEntry", "s",
 		", and DNS clients query both by one name with a search domain (write another "},
 	{HOSTS("pay.shop.default.svc.cluster.local"), "ServiceEntry", "s",
 		"the Node gives it pay.shop at "},
@@ -74,6 +74,7 @@ static const struct {
 	{HOSTS("one.corp.example"), "ServiceEntry", "s", NULL},
 	{HOSTS("two.corp.default.svc.cluster.local"), "ServiceEntry", "s", NULL},
 	{HOSTS("'*.a.svc.cluster.local'"), "ServiceEntry", "s", NULL},
+	{HOSTS("one.corp.a.svc.cluster.local"), "ServiceEntry", "s", NULL},
 	/* Clients of web, which query one.corp.web.svc.cluster.local for one.corp, do not get these. */
 	{HOSTS("one.corp.web"), "ServiceEntry", "s", NULL},
 	{HOSTS("'*.web'"), "ServiceEntry", "s", NULL},
