@@ -96,13 +96,16 @@ static bool is_of_one(const struct mt_node *n, const char *ns, size_t len, uint3
 
 /*
  * HOST of HOST.NAMESPACE.svc.DOMAIN, which clients of the namespace query. The one source of a
- * namespace may answer its own clients: its hosts are POD.SERVICE.NAMESPACE.svc.DOMAIN, too.
+ * namespace may answer its own clients: its hosts are POD.SERVICE.NAMESPACE.svc.DOMAIN, too. Names
+ * above HOST count as well, because the node answers for those that they exist, without data. Some
+ * clients (musl) end their search there, and do not query the owned name.
  */
 static const struct mt_owned_entry *find_searched(
 	const struct mt_owned_clients *c, const char *host, uint32_t self)
 {
 	size_t at = namespace_at(host, c->domain);
 	const char *ns = host + at;
+	const struct mt_owned_entry *e;
 	char buf[MT_MEANT_HOST];
 
 	if (!at || at > sizeof(buf))
@@ -111,7 +114,10 @@ static const struct mt_owned_entry *find_searched(
 		return NULL;
 	memcpy(buf, host, at - 1);
 	buf[at - 1] = '\0';
-	return mt_owned_host(c->o, buf, self);
+	e = mt_owned_host(c->o, buf, self);
+	for (const char *dot = strchr(buf, '.'); !e && dot; dot = strchr(dot + 1, '.'))
+		e = mt_owned_host(c->o, dot + 1, self);
+	return e;
 }
 
 static uint32_t dots_in(const char *s)

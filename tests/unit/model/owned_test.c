@@ -189,6 +189,13 @@ static const struct {
 	{{0}, "*.kafka.svc.cluster.local", "kafka-0.kafka.other.svc.cluster.local", true},
 	{{"team.svc.cluster.local"}, "*.kafka.svc.cluster.local",
 		"kafka-0.kafka.team.svc.cluster.local", true},
+	/* Because of these there is no data for the name that is queried, in place of no name. */
+	{{0}, "pay.a.corp", "x.pay.a.corp.other.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "*.pay.a.corp.other.svc.cluster.local", true},
+	{{0}, "pay.a.corp", "x.pay.a.corp.team.svc.cluster.local", false},
+	{{0}, "pay.a.corp", "x.y.a.corp.other.svc.cluster.local", false},
+	{{0}, "pay.shop", "x.y.pay.shop.other.svc.cluster.local", true},
+	{{0}, "pay.shop", "pay.shop.x.other.svc.cluster.local", false},
 	{{0}, "pay.a.corp", "*.example.org", false},
 	{{0}, "*.a.corp", "pay.a.corp.default.svc.cluster.local", true},
 	{{0}, "*.a.corp", "pay.b.corp.default.svc.cluster.local", false},

@@ -66,6 +66,8 @@ static const struct {
 		", and DNS clients query both by one name with a search domain (write another "},
 	{HOSTS("pay.shop.default.svc.cluster.local"), "ServiceEntry", "s",
 		"the Node gives it pay.shop at "},
+	{HOSTS("x.pay.shop.web.svc.cluster.local"), "ServiceEntry", "s",
+		"the Node gives it pay.shop at "},
 	{HOSTS("one.corp.corp.example"), "ServiceEntry", "s", "the Node gives it one.corp at "},
 	{HOSTS("'*.web.svc.cluster.local'"), "ServiceEntry", "s",
 		"spec.hosts[0]: *.web.svc.cluster.local belongs"},
