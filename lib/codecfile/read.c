@@ -291,10 +291,22 @@ static const struct mt_field executes_fields[] = {
 	{"keys", MT_F_TEXTS, .required = true, AT_LIST(struct cf_variant, executed),
 		.help = "metadata that servers take from where the file finds them"},
 };
+
+static void check_executes(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_ynode *keys = mt_yaml_get(n, "keys");
+
+	if (keys && keys->type == MT_Y_SEQ && keys->n == 0)
+		mt_f_error(c, keys->line, "name metadata, or write \"executes: unknown\"",
+			"it has no keys");
+	(void)obj;
+}
+
 static const struct mt_section sec_executes = {.what = "executes",
 	.size = sizeof(struct cf_variant),
 	.n_fields = MT_ARRAY_LEN(executes_fields),
-	.fields = executes_fields};
+	.fields = executes_fields,
+	.after = check_executes};
 
 /* A word, or the keys that are not unknown. */
 static void read_executes(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

@@ -165,8 +165,9 @@ static void read_parameters(struct mt_fctx *c, const struct mt_ynode *n, struct 
 /* A word, or a map with one key: the format and its parameters. */
 static void read_holds(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	static const char *const words[] = {
-		"protobuf", "jce", "json", "words", "headers", "hessian", "map", NULL};
+	/* Those after the first ones have parameters. */
+	static const char *const words[] = {"protobuf", "jce", "json", "words", "headers",
+		"hessian", "map", "pairs", "lines", "tlv", NULL};
 	static const enum cf_holds of[] = {
 		CF_PROTOBUF, CF_JCE, CF_JSON, CF_WORDS, CF_HEADERS, CF_HESSIAN, CF_MAP};
 	struct cf_container *k = &((struct cf_place *)obj)->container;
@@ -176,6 +177,11 @@ static void read_holds(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (n->type == MT_Y_SCALAR) {
 		if (!mt_read_word(c, n, words, &word))
 			return;
+		if (word.v >= MT_ARRAY_LEN(of)) {
+			mt_f_error(c, n->line, "write a map of the format to its parameters",
+				"%s has parameters", words[word.v]);
+			return;
+		}
 		*k = (struct cf_container){.holds = of[word.v], .between = ' ', .trim = true};
 		if (k->holds == CF_HEADERS)
 			k->between = ':', k->end = '\n';
@@ -200,8 +206,22 @@ static bool is_varint(const struct cf_place *p)
 	return p->type.set && (p->type.v + 1 == CF_T_VARINT || p->type.v + 1 == CF_T_ZIGZAG);
 }
 
+/* True if one of these keys has a value. If that has a mistake, the mistake was reported. */
+static bool is_written(const struct mt_ynode *n, const char *const *keys)
+{
+	for (; *keys; keys++) {
+		const struct mt_ynode *value = mt_yaml_get(n, *keys);
+
+		if (value && !mt_is_empty(value))
+			return true;
+	}
+	return false;
+}
+
 static void check_position(struct mt_fctx *c, const struct mt_ynode *n, struct cf_place *p)
 {
+	static const char *const at_keys[] = {"at", "after", NULL};
+	static const char *const end_keys[] = {"size", "count", "length", "to", "until", NULL};
 	uint32_t ends = p->size.set + p->count.set + (p->length.name != NULL) + p->to.set +
 			(p->until.s != NULL);
 
@@ -214,7 +234,7 @@ static void check_position(struct mt_fctx *c, const struct mt_ynode *n, struct c
 				"find gives its bytes already");
 		return;
 	}
-	if (!p->at.set && !p->after.name)
+	if (!p->at.set && !p->after.name && !is_written(n, at_keys))
 		mt_f_error(c, n->line, "add at: the offset, or after: another place",
 			"it has no position");
 	if (p->after.name && p->in.name)
@@ -223,7 +243,7 @@ static void check_position(struct mt_fctx *c, const struct mt_ynode *n, struct c
 	if (p->after.name && p->at.set && p->at.negative)
 		mt_f_error(c, n->line, "write an offset that is not negative",
 			"at counts from the end of the place before");
-	if (ends == 0 && !is_varint(p))
+	if (ends == 0 && !is_varint(p) && !is_written(n, end_keys))
 		mt_f_error(c, n->line, "add one of size, count, length, to and until",
 			"it has no end");
 	if (p->size.set && is_varint(p))

@@ -49,6 +49,11 @@ static void read_values(struct mt_fctx *c, const struct mt_ynode *n, struct cf_t
 		read_value(c, n, t);
 		return;
 	}
+	if (n->n == 0) {
+		mt_f_error(c, n->line, "write a value, or remove the condition",
+			"it is compared with nothing");
+		return;
+	}
 	/* One mistake for the list instead of one for each further value. */
 	if (n->n > CF_RANGES) {
 		mt_f_error(c, n->line, "write 16 at most", "too many values");

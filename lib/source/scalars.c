@@ -99,7 +99,7 @@ bool mt_read_duration(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_
 	struct mt_num *out)
 {
 	uint64_t ms = 0;
-	char most[40];
+	char most[40], least[40];
 	int rc;
 
 	if (!mt_want_scalar(c, n, "a duration"))
@@ -111,7 +111,11 @@ bool mt_read_duration(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_
 		return false;
 	}
 	if (!rc && ms < min_ms) {
-		mt_f_error(c, n->line, "write a longer one", "%.64s is too short", n->text);
+		if (min_ms % 1000)
+			snprintf(least, sizeof(least), "write at least %ums", min_ms);
+		else
+			snprintf(least, sizeof(least), "write at least %us", min_ms / 1000);
+		mt_f_error(c, n->line, least, "%.64s is too short", n->text);
 		return false;
 	}
 	if (rc || ms > max_ms) {

@@ -149,4 +149,51 @@ static void values(void)
 	}
 }
 
-const struct mt_test value_tests[] = {{"values", values}, {0}};
+/* One mistake has one error. */
+static void once(void)
+{
+	static const struct {
+		const char *line, *part, *expect;
+	} docs[] = {
+		{"more", "{at: 30, size: 0}", "more.size: 0 is out of range"},
+		{"more", "{at: 30, count: 9}", "more.count: 9 is out of range"},
+		{"more", "{at: \"1.5\", size: 1}", "more.at: \"1.5\" is not a number"},
+		{"more", "{at: 30, until: \"\"}", "more: it has no end"},
+		{"more", "{at: 30, size: }", "more: it has no end"},
+		{"more", "{after: user, to: 0, holds: xml}",
+			"(one of protobuf, jce, json, words, headers, hessian, map, pairs, lines, "
+			"tlv)"},
+		{"more", "{after: user, to: 0, holds: tlv}",
+			"more.holds: tlv has parameters (write a map of the format to its "
+			"parameters)"},
+		{"match", "{kind: []}", "match.kind: it is compared with nothing"},
+		{"messages",
+			"[{is: request, from: client, when: {kind: []}}, {is: oneway, from: "
+			"client}, {is: reply, from: server}]",
+			"when.kind: it is compared with nothing"},
+		{"executes", "{keys: []}", "executes: it has no keys (name metadata, or write "},
+		{"executes", "{keys: 1}", "executes.keys: "},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(docs); i++) {
+		char text[4096], line[1024] = "";
+		struct mt_region region;
+		struct mt_diags diags;
+
+		document(text, sizeof(text), docs[i].line, docs[i].part);
+		mt_region_init(&region, 0);
+		mt_diags_init(&diags);
+		CU_ASSERT_PTR_NULL(
+			mt_codecfile_text(&region, &diags, "values.yaml", text, strlen(text)));
+		if (diags.n)
+			mt_diag_format(&diags.items[0], line, sizeof(line));
+		CU_ASSERT_EQUAL(diags.errors, 1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(line, docs[i].expect));
+		if (diags.errors != 1 || !strstr(line, docs[i].expect))
+			mt_diags_print(&diags, stderr);
+		mt_diags_fini(&diags);
+		mt_region_fini(&region);
+	}
+}
+
+const struct mt_test value_tests[] = {{"values", values}, {"once", once}, {0}};
