@@ -364,6 +364,7 @@ static int finish(struct mt_build *b)
 		mt_b_bound(b);
 		mt_b_places(b);
 		mt_b_work_keep(b);
+		mt_b_callers(b);
 	}
 	return rc;
 }

@@ -32,6 +32,10 @@ struct mt_conf *mt_conf_create(const struct mt_conf_options *o, struct mt_err *e
 		goto fail;
 	}
 	c->o.state_dir = o->state_dir ? c->state_dir : NULL;
+	if (!o->read_only && mt_callers_init(&c->callers)) {
+		mt_err(err, -ENOMEM, "no memory");
+		goto fail;
+	}
 	if (c->o.state_dir && mt_vips_load(&c->vips, c->state_dir, o->read_only, err))
 		goto fail;
 	return c;
@@ -80,6 +84,8 @@ void mt_conf_destroy(struct mt_conf *c)
 		next = s->next;
 		mt_snap_free(c, s, 0);
 	}
+	mt_caller_rows_put(c, c->callers.rows);
+	mt_callers_fini(&c->callers);
 	mt_strmap_fini(&c->shared.clusters);
 	mt_strmap_fini(&c->shared.services);
 	mt_items_reset(&c->items);
@@ -152,4 +158,16 @@ struct mt_limit_registry *mt_conf_limits(struct mt_conf *c)
 struct mt_tally_registry *mt_conf_tallies(struct mt_conf *c)
 {
 	return c->tallies;
+}
+
+const struct mt_peer *mt_conf_caller(const struct mt_conf *c, uint64_t id)
+{
+	const struct mt_caller_labels *l = mt_caller_labels_find(&c->callers, id);
+
+	return l ? l->peer : NULL;
+}
+
+uint32_t mt_conf_callers_unplaced(const struct mt_conf *c)
+{
+	return c->callers.unplaced;
 }

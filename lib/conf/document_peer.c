@@ -29,6 +29,12 @@ static const char *maker_of(struct mt_build *b, const struct mt_meta *pod)
 		       : pod->name;
 }
 
+struct mt_peer mt_b_pod_peer(
+	struct mt_build *b, const struct mt_meta *pod, const struct mt_labels *labels)
+{
+	return mt_peer_of(maker_of(b, pod), pod->ns, labels);
+}
+
 /* The name of an EndpointSlice is not its workloads'. */
 static struct mt_peer peer_of(
 	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
@@ -37,7 +43,7 @@ static struct mt_peer peer_of(
 	const struct mt_meta *of;
 
 	if (w->pod)
-		return mt_peer_of(maker_of(b, w->pod), w->pod->ns, labels);
+		return mt_b_pod_peer(b, w->pod, labels);
 	of = mt_instance_meta(h, w);
 	return mt_peer_of(h->se->kubernetes ? NULL : of->name, of->ns, labels);
 }

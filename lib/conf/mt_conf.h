@@ -190,6 +190,14 @@ struct mt_snapshot *const *mt_conf_slot(const struct mt_conf *c);
  */
 uint32_t mt_conf_reap(struct mt_conf *c, uint64_t now);
 
+/*
+ * The labels of a caller (mt_caller.id), as long as the current snapshot has them; NULL: unknown.
+ * Valid until the next compile, publish or discard.
+ */
+const struct mt_peer *mt_conf_caller(const struct mt_conf *c, uint64_t id);
+/* Number of addresses of workloads for which mt_snapshot.callers had no room. */
+uint32_t mt_conf_callers_unplaced(const struct mt_conf *c);
+
 /* Work of all compiles: objects of discovery services that were made, or reused unchanged. */
 struct mt_conf_work {
 	uint64_t clusters_made, clusters_shared, services_made, services_shared;

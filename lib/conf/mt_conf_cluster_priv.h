@@ -120,6 +120,10 @@ void mt_unlent_free(struct mt_cluster *u);
 int mt_b_note_peer(struct mt_build *b, struct mt_res_endpoints *e, const struct mt_host *h,
 	const struct mt_workload *w, struct mt_res_endpoint *ep);
 
+/* document_peer.c: the labels of a Pod's workload; some texts are in b->tmp. */
+struct mt_peer mt_b_pod_peer(
+	struct mt_build *b, const struct mt_meta *pod, const struct mt_labels *labels);
+
 /* ---- workloads of endpoints, for metrics (workloads.c) --------------------------------------- */
 
 /* `room`: number of endpoints. False: no memory. Without known workloads *to becomes NULL. */

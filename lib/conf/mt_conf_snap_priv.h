@@ -4,6 +4,7 @@
 
 #include "mt_alog.h"
 #include "mt_codec_registry.h"
+#include "mt_conf_callers_priv.h"
 #include "mt_conf_numbers_priv.h"
 #include "mt_conf_override_priv.h"
 #include "mt_conf_work_priv.h"
@@ -82,11 +83,12 @@ struct mt_snap {
 	uint32_t n_places;
 	struct mt_held_work *work; /* of documents, by namespace (work.c) */
 	uint32_t n_work;
-	uint64_t credentials;	    /* mt_conf_credentials.turn of its build */
-	uint64_t identity_serial;   /* mt_conf.identity_serial of its build */
-	struct mt_snap *next;	    /* retired list */
-	uint64_t token;		    /* RCU: quiescent when it has passed */
-	struct mt_alog_marks marks; /* set when nothing holds it any more */
+	struct mt_caller_rows *callers; /* of documents, until its publish; NULL: none */
+	uint64_t credentials;		/* mt_conf_credentials.turn of its build */
+	uint64_t identity_serial;	/* mt_conf.identity_serial of its build */
+	struct mt_snap *next;		/* retired list */
+	uint64_t token;			/* RCU: quiescent when it has passed */
+	struct mt_alog_marks marks;	/* set when nothing holds it any more */
 };
 
 /* What TLS is spoken with, by names of secrets (mt_conf_credentials_priv.h). */
@@ -150,6 +152,7 @@ struct mt_conf {
 	uint64_t topology, *checked; /* sorted ids (share.c) */
 	uint32_t n_checked;
 	struct mt_shared shared;
+	struct mt_callers callers;
 	struct mt_conf_items items; /* of the last publish */
 	struct mt_overrides overrides;
 	struct mt_limit_rule *limit_rules; /* of the overrides, as lib/filter has them */

@@ -37,6 +37,7 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 		mt_grpc_target_drop(s->targets[i]);
 	mt_forward_set_put(c, s->forward_set);
 	mt_vips_build_free(s->vips);
+	mt_caller_rows_put(c, s->callers);
 	mt_dns_table_put(s->pub.dns);
 	mt_codec_registry_drop(s->codecs);
 	if (s->pub.lookup)
@@ -182,6 +183,8 @@ int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	c->alive++;
 	mt_conf_apply_drains(c, s);
 	talk(mt_container_of(s, struct mt_snap, pub));
+	mt_callers_publish(c, old ? mt_container_of(old, struct mt_snap, pub) : NULL,
+		mt_container_of(s, struct mt_snap, pub));
 	mt_forward_unchecked(s, now);
 	if (old)
 		retire(c, old);

@@ -16,6 +16,7 @@
 struct mt_access_log;
 struct mt_alog_scope;
 struct mt_call_tracing;
+struct mt_caller_table;
 struct mt_dns_table;
 struct mt_l4_set;
 
@@ -216,14 +217,14 @@ struct mt_snapshot {
 	struct mt_l4_set *l4;	      /* `forwards` as lib/l4 reads them; NULL: none */
 	const struct mt_bound *bound; /* sorted by address */
 	uint32_t n_bound;
+	const struct mt_caller_table *callers; /* of all snapshots; NULL: none */
 	struct mt_dns_table *dns; /* names that the node's DNS service answers; NULL: none */
 	/* Outputs of the access log, and of spans of traced calls; NULL: none. */
 	const struct mt_access_log *log;
 	bool logged; /* some output gets lines of the calls that begin under this snapshot */
 	/* some output gets calls of services without a scope; calls without a service */
 	bool log_general, log_unserved;
-	const struct mt_log_keys
-		*log_keys; /* one for each codec; none if no output names metadata */
+	const struct mt_log_keys *log_keys; /* by codec; none if no output names metadata */
 	uint32_t n_log_keys;
 	bool log_reads_replies; /* some of log_keys are of replies */
 	/* Built by mt_snapshot_index(): */

@@ -17,7 +17,7 @@ BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug"))
 PROXY = ROOT / "lib/proxy"
 TOP, BASE = "(worker)", "(base)"  # of lib/proxy itself: what stands on all folders, and what all folders stand on
 FOLDERS = (TOP, "client", "call", "session", "access", "pool", "endpoint", BASE)
-BASE_FILES = {"chain.c", "chain_names.c", "chain_opaque.c", "chain_service.c", "deadline.c", "log_metadata.c", "node_limits.c", "outcomes.c", "snapshot.c",
+BASE_FILES = {"callers.c", "chain.c", "chain_names.c", "chain_opaque.c", "chain_service.c", "deadline.c", "log_metadata.c", "node_limits.c", "outcomes.c", "snapshot.c",
               "states.c", "stream_log.c", "timeout.c", "trace.c"}
 TABLES = re.compile(r"\.rodata|\.data\.rel\.ro")
 LONGEST_HEADER = 300  # lines of a header that is not public
