@@ -50,6 +50,7 @@ void mt_exemplar_keep(struct mt_exemplars *x, const struct mt_record *r)
 	struct mt_exemplar_slot *s = &x->at[MT_MIN(at, MT_EXEMPLARS - 1u)];
 	const struct mt_exemplar e = {.service = r->service_id,
 		.workload = r->workload,
+		.caller = r->caller,
 		.us = r->answer_us,
 		.wall = r->wall + r->took,
 		.exchange = r->exchange,

@@ -9,9 +9,9 @@
 #include "mt_record.h"
 
 struct mt_exemplar {
-	uint64_t service;  /* mt_service.id */
-	uint64_t workload; /* mt_record.workload */
-	uint64_t us, wall; /* wall: end of the call, ns */
+	uint64_t service;	   /* mt_service.id */
+	uint64_t workload, caller; /* as in mt_record */
+	uint64_t us, wall;	   /* wall: end of the call, ns */
 	struct mt_ref exchange;
 	struct mt_span span; /* len 0: the client named no trace */
 	uint8_t pad[5];

@@ -26,6 +26,7 @@ struct mt_record {
 	const char *proto, *state; /* static; state of a finished call: its result */
 	uint64_t service_id;	   /* mt_service.id; 0: none, or gone */
 	uint64_t workload; /* hash of the labels of the endpoint's workload; 0: unknown, or none */
+	uint64_t caller;   /* the same of the client's workload; 0: unknown */
 	char service[MT_RECORD_SERVICE + sizeof(MT_CUT)], route[MT_RECORD_ROUTE + sizeof(MT_CUT)],
 		method[MT_RECORD_METHOD + sizeof(MT_CUT)];
 	uint64_t bytes_in,

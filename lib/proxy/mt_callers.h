@@ -28,7 +28,8 @@ struct mt_caller_place {
 };
 
 struct mt_caller_table {
-	uint32_t n, used; /* control thread only: places with a key; those given up too */
+	uint32_t n;    /* places with a key; ctl: w, worker: r (atomic) */
+	uint32_t used; /* control thread only: those and the ones given up */
 	struct mt_caller_place places[MT_CALLER_PLACES];
 };
 
@@ -58,8 +59,21 @@ struct mt_caller {
 	uint64_t id, account; /* as in the place; 0: unknown */
 };
 
+static inline bool mt_callers_are_known(const struct mt_caller_table *t)
+{
+	return __atomic_load_n(&t->n, __ATOMIC_RELAXED) != 0;
+}
+
 /* Any thread. */
 struct mt_caller mt_caller_find(const struct mt_caller_table *t, uint64_t key);
+
+struct mt_proxy;
+struct mt_stream;
+/*
+ * mt_peer_id() of the workload of the client of stream `s`, or of those labels of it that are known
+ * (client/caller.c). 0: unknown. Worker.
+ */
+uint64_t mt_caller_of(const struct mt_proxy *p, const struct mt_stream *s);
 
 /* ---- lib/conf only, on the control thread ---------------------------------------------------- */
 

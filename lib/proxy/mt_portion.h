@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Portions: calls of a service that ended at one workload, for metrics by workload. Each worker has
- * a table of them, in reserved address space. The worker writes, the control thread reads.
+ * Portions: calls of a service by one workload that ended at one workload, for metrics by workload.
+ * Each worker has a table of them, in reserved address space. The worker writes, the control thread
+ * reads.
  *
  * Invariants:
  * - Every call that is counted for a service is counted in one portion, when it ends. Its workload
- *   is that of the endpoint that was picked last, as it was known then; 0: unknown, or none.
- * - A portion belongs to the service and workload in it, identified by keyed hashes of host and
+ *   is that of the endpoint that was picked last, as it was known then; 0: unknown, or none. Its
+ *   caller is the client's workload, as it was known when the call began; 0: unknown.
+ * - A portion belongs to the service and workloads in it, identified by keyed hashes of host and
  *   port and of all labels. So a service or workload never gets the calls of another one, even if
  *   it gets its index, endpoint or address.
  * - A key has MT_PORTION_WAYS places. If others have them all, it takes over one that had no call
@@ -24,6 +26,7 @@
 struct mt_portion {
 	uint64_t key;		    /* mt_portion_key(); 0: free, or of all others */
 	uint64_t service, workload; /* mt_service.id, mt_peer_id() */
+	uint64_t caller;	    /* mt_peer_id() */
 	uint64_t used;		    /* ns: its last call */
 	/*
 	 * Of ended calls: requests, the ways to end, bytes and latency; opened, closed, limited and
@@ -33,26 +36,26 @@ struct mt_portion {
 	struct mt_service_hist hist;
 };
 
-static inline uint64_t mt_portion_key(uint64_t service, uint64_t workload)
+static inline uint64_t mt_portion_key(uint64_t service, uint64_t workload, uint64_t caller)
 {
-	uint64_t key = service ^ (workload << 32 | workload >> 32);
+	uint64_t key = service ^ (workload << 32 | workload >> 32) ^ (caller << 17 | caller >> 47);
 
 	return mt_likely(key) ? key : 1;
 }
 
 /* mt_portion_of() if the portion is not at the first place of its key. */
-struct mt_portion *mt_portion_search(
-	struct mt_portion *table, uint64_t service, uint64_t workload, uint64_t now);
+struct mt_portion *mt_portion_search(struct mt_portion *table, uint64_t service, uint64_t workload,
+	uint64_t caller, uint64_t now);
 
 /* The portion in which an ended call counts. Worker. */
-static inline struct mt_portion *mt_portion_of(
-	struct mt_portion *table, uint64_t service, uint64_t workload, uint64_t now)
+static inline struct mt_portion *mt_portion_of(struct mt_portion *table, uint64_t service,
+	uint64_t workload, uint64_t caller, uint64_t now)
 {
-	uint64_t key = mt_portion_key(service, workload);
+	uint64_t key = mt_portion_key(service, workload, caller);
 	struct mt_portion *p = &table[key % MT_PORTIONS];
 
 	if (mt_unlikely(p->key != key))
-		p = mt_portion_search(table, service, workload, now);
+		p = mt_portion_search(table, service, workload, caller, now);
 	p->used = now;
 	return p;
 }

@@ -36,6 +36,7 @@ struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
 	if (mt_unlikely(!ex))
 		return NULL;
 	ex->down = d->self;
+	ex->caller = d->caller;
 	mt_list_add_tail(&d->exchanges, &ex->down_node);
 	if (d->owed == &d->exchanges)
 		d->owed = &ex->down_node;

@@ -180,6 +180,7 @@ struct mt_exchange {
 	/* Bit set of the tried endpoint positions in its cluster, including the current one. */
 	uint64_t tried;
 	uint64_t started; /* ns */
+	uint64_t caller;  /* mt_down.caller, when the call began */
 	uint8_t method_len;
 	/*
 	 * Start of the method's name, for the shell. If the name is longer, method_len is the size of

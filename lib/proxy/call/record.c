@@ -231,6 +231,7 @@ static void fill(const struct mt_proxy *p, const struct mt_exchange *ex, struct 
 	r->bytes_out = ex->attempt.reply_len;
 	r->span = ex->span;
 	r->workload = ex->attempt.workload;
+	r->caller = ex->caller;
 	fill_times(p, ex, r);
 	fill_ends(p, ex, r);
 	if (ex->service) {

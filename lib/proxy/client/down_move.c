@@ -4,6 +4,7 @@
  * there, and drains or denies it if that chain's rules require it.
  */
 #include "client/mt_client_priv.h"
+#include "mt_callers.h"
 
 /* The chain and protocol that serve the connection now; `to` NULL: none. */
 struct heir {
@@ -129,6 +130,7 @@ uint32_t mt_down_snap_move(struct mt_proxy *p, struct mt_down *d)
 	if (h.to && h.to->idle_s != d->proto->idle_s)
 		mt_wheel_arm(&p->wheel, &d->timer, p->now); /* the timer uses the new idle time */
 	mt_snap_switch(p, &d->snap, p->snap);
+	d->caller = mt_caller_of(p, d->s);
 	d->proto = h.to;
 	if (h.to)
 		judged_otherwise(p, d, &h);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Client connections: accept, events, time-outs, end. */
 #include "client/mt_client_priv.h"
+#include "mt_callers.h"
 
 struct mt_down *mt_down_of(struct mt_stream *s)
 {
@@ -69,6 +70,7 @@ bool mt_down_begin(struct mt_proxy *p, struct mt_stream *s, const struct mt_list
 	if (!d)
 		return mt_down_no_room(p, s);
 	s->tx_high = p->conf.reply_soft;
+	d->caller = mt_caller_of(p, s);
 	if (mt_unlikely(l->drain))
 		mt_down_drain_later(p, d, l->drain_ms);
 	mt_down_arm(p, d);

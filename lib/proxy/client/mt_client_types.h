@@ -126,6 +126,7 @@ struct mt_down {
 	 */
 	uint8_t unserved;
 	struct mt_lent lent;
+	uint64_t caller;	/* mt_caller_of(), when its snapshot was set */
 	uint64_t drain_started; /* ns: start of its drain; 0: none */
 };
 

@@ -3,8 +3,8 @@
  * Counts exchanges.
  * - For the service: outcomes, local replies by reason, a histogram of latency with 16 buckets per
  *   power of two, and two histograms of sizes.
- * - For the service and the workload of the endpoint: the same, when the exchange ends
- *   (mt_portion.h). So Istio's metrics have them apart, although endpoints change their workload.
+ * - For the service and the workloads of endpoint and client: the same, when the exchange ends
+ *   (mt_portion.h). So Istio's metrics have them apart, although addresses change their workload.
  * - For the route: hits, by mt_route_action.index. lib/conf keeps this index as long as a snapshot
  *   names the route, so that hits continue over reloads.
  * - For the endpoint: a coarse histogram of latency. Its 16-bit counters are halved when one of
@@ -118,8 +118,8 @@ void mt_account_attempt(struct mt_proxy *p, const struct mt_attempt *a, const st
  */
 static mt_inline struct mt_portion *portion_of(struct mt_proxy *p, const struct mt_exchange *ex)
 {
-	struct mt_portion *to =
-		mt_portion_of(p->portions, ex->service->id, ex->attempt.workload, p->now);
+	struct mt_portion *to = mt_portion_of(
+		p->portions, ex->service->id, ex->attempt.workload, ex->caller, p->now);
 
 	to->stats.requests++;
 	to->stats.bytes_in += ex->msg.len;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Portions of services' calls, by workload: finds and reads them. */
+/* Portions of services' calls, by workloads: finds and reads them. */
 #include "mt_portion.h"
 
 #include <string.h>
@@ -11,7 +11,8 @@ _Static_assert(sizeof(struct mt_portion) % sizeof(uint64_t) == 0, "counters only
  * Meanwhile the key is 0, so that a reader takes the counters for those of neither. An unused
  * portion is not written, because most of the table's memory was never touched.
  */
-static struct mt_portion *begin(struct mt_portion *p, uint64_t service, uint64_t workload)
+static struct mt_portion *begin(
+	struct mt_portion *p, uint64_t service, uint64_t workload, uint64_t caller)
 {
 	if (p->key) {
 		__atomic_store_n(&p->key, 0, __ATOMIC_RELAXED);
@@ -21,7 +22,8 @@ static struct mt_portion *begin(struct mt_portion *p, uint64_t service, uint64_t
 	}
 	p->service = service;
 	p->workload = workload;
-	__atomic_store_n(&p->key, mt_portion_key(service, workload), __ATOMIC_RELEASE);
+	p->caller = caller;
+	__atomic_store_n(&p->key, mt_portion_key(service, workload, caller), __ATOMIC_RELEASE);
 	return p;
 }
 
@@ -41,10 +43,10 @@ static struct mt_portion *place(struct mt_portion *ways, struct mt_portion *firs
 	return now - oldest->used >= MT_PORTION_STALE ? oldest : NULL;
 }
 
-mt_noinline struct mt_portion *mt_portion_search(
-	struct mt_portion *table, uint64_t service, uint64_t workload, uint64_t now)
+mt_noinline struct mt_portion *mt_portion_search(struct mt_portion *table, uint64_t service,
+	uint64_t workload, uint64_t caller, uint64_t now)
 {
-	uint64_t key = mt_portion_key(service, workload);
+	uint64_t key = mt_portion_key(service, workload, caller);
 	uint32_t at = (uint32_t)(key % MT_PORTIONS);
 	struct mt_portion *ways = &table[at - at % MT_PORTION_WAYS], *p;
 
@@ -52,7 +54,7 @@ mt_noinline struct mt_portion *mt_portion_search(
 		if (ways[i].key == key)
 			return &ways[i];
 	p = place(ways, &table[at], now);
-	return p ? begin(p, service, workload) : &table[MT_PORTIONS];
+	return p ? begin(p, service, workload, caller) : &table[MT_PORTIONS];
 }
 
 bool mt_portion_read(const struct mt_portion *p, uint64_t key, struct mt_portion *to)
@@ -62,6 +64,7 @@ bool mt_portion_read(const struct mt_portion *p, uint64_t key, struct mt_portion
 	to->key = key;
 	to->service = mt_count_read(&p->service);
 	to->workload = mt_count_read(&p->workload);
+	to->caller = mt_count_read(&p->caller);
 	to->used = 0;
 	for (size_t i = offsetof(struct mt_portion, stats) / sizeof(uint64_t);
 		i < sizeof(*p) / sizeof(uint64_t); i++)

@@ -196,7 +196,7 @@ static struct mt_portion *portion(uint64_t service, uint64_t workload, uint64_t 
 {
 	struct mt_portion *p = &made_up_portions[n_portions++];
 
-	p->key = mt_portion_key(service, workload);
+	p->key = mt_portion_key(service, workload, 0);
 	p->service = service;
 	p->workload = workload;
 	p->stats.requests = p->stats.ok = ok;
