@@ -20,15 +20,28 @@ struct mt_alog_scope {
 	uint64_t keys[];
 };
 
+#define MT_ALOG_TAGS 32u /* most tags of documents */
+
+/* Tags that documents add to spans. */
+struct mt_alog_tags {
+	uint32_t n; /* at most MT_ALOG_TAGS */
+	struct mt_alog_tag {
+		struct mt_slice name;
+		struct mt_slice key;   /* of the request's metadata; len 0: none */
+		struct mt_slice value; /* without such metadata; len 0: there is no tag */
+	} v[];
+};
+
 /* Spans of an entry, as bits. */
 #define MT_ALOG_SPAN_CALL    1u /* of the call */
 #define MT_ALOG_SPAN_ATTEMPT 2u /* of its last attempt so far */
 
 /* The trace of an entry with spans. */
 struct mt_alog_spans {
-	uint64_t key;	     /* mt_alog_want.key of the output that gets the spans */
-	uint64_t attempt_at; /* ns, of the entry's clock: start of the attempt */
-	uint8_t trace_len;   /* MT_TRACE_ID or 8 */
+	uint64_t key;			 /* mt_alog_want.key of the output that gets the spans */
+	uint64_t attempt_at;		 /* ns, of the entry's clock: start of the attempt */
+	const struct mt_alog_tags *tags; /* NULL: none; a name of the configuration */
+	uint8_t trace_len;		 /* MT_TRACE_ID or 8 */
 	bool has_parent, is_debug;
 	uint8_t trace[MT_TRACE_ID];
 	uint8_t parent[MT_SPAN_ID]; /* span of the sender, if has_parent */

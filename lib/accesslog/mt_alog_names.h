@@ -20,3 +20,5 @@ struct mt_alog_names {
 /* Adds what a format and a filter name; NULL: none. False: some names found no room. */
 bool mt_alog_name(struct mt_alog_names *to, const struct mt_alog_format *format,
 	const struct mt_alog_filter *filter);
+/* Adds a key of requests. False: it finds no room. */
+bool mt_alog_name_request(struct mt_alog_names *to, const char *key);

@@ -39,3 +39,11 @@ bool mt_alog_name(struct mt_alog_names *to, const struct mt_alog_format *format,
 		all &= add(to, key);
 	return all;
 }
+
+bool mt_alog_name_request(struct mt_alog_names *to, const char *key)
+{
+	const struct mt_alog_key k = {
+		.from = MT_ALOG_REQUEST, .name = {(const uint8_t *)key, (uint32_t)strlen(key)}};
+
+	return add(to, &k);
+}

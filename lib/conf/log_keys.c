@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The metadata that access logs name, as keys of each codec that clients may use. */
+/* The metadata that access logs and tags of spans name, as keys of each codec of clients. */
 #include "mt_alog_names.h"
 #include "mt_conf_log_priv.h"
 
@@ -100,6 +100,8 @@ void mt_b_log_keys(struct mt_build *b)
 
 	for (uint32_t i = 0; names && i < s->log->n_outputs; i++)
 		add_names(b, &s->log->outputs[i], names);
+	if (names)
+		mt_b_span_tags_name(b, names);
 	if (!names || (!names->n[MT_ALOG_REQUEST] && !names->n[MT_ALOG_RESPONSE]))
 		return;
 	b->snap->pub.log_reads_replies = names->n[MT_ALOG_RESPONSE] > 0;

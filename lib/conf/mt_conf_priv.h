@@ -211,6 +211,7 @@ struct mt_build {
 	struct mt_strmap telemetry; /* struct mt_telemetry_levels, all Telemetry by namespace */
 	struct mt_strmap traced;    /* tracing.c: settings by namespace or gateway */
 	struct mt_idmap span_outputs, told_tracing; /* tracing.c: of providers, of objects */
+	struct mt_span_tags *span_tags;		    /* with metadata (tracing_tags.c) */
 	struct mt_port_words
 		port_words; /* of the port that was looked at last; no name: none was */
 	struct mt_port_is port_is;

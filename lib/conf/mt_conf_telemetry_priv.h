@@ -7,6 +7,7 @@
 
 #include "mt_conf_log_priv.h"
 
+struct mt_alog_tags;
 struct mt_call_tracing;
 
 /* Objects, in the order in which they are merged. */
@@ -44,6 +45,22 @@ uint16_t mt_b_metrics_off(struct mt_build *b, const char *ns, const struct mt_ga
  */
 const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region *r, const char *ns,
 	const struct mt_gateway *g, const struct mt_codec *codec, uint64_t *hash);
+/* True the first time for this place of a document. */
+bool mt_b_tracing_first(struct mt_build *b, const void *place);
+
+/* tracing_tags.c: tags of spans, by customTags. */
+struct mt_span_tags {
+	const struct mt_custom_tags *from;
+	const struct mt_meta *by;  /* that they are of */
+	struct mt_span_tags *next; /* of mt_build.span_tags */
+};
+/* Sets *to, and reports what cannot be read. Returns a hash of the tags. */
+uint64_t mt_b_span_tags(struct mt_build *b, const struct mt_custom_tags *from,
+	const struct mt_meta *by, struct mt_span_tags *to);
+/* Copies the tags into `r`, which remembers a failure. NULL: there are none, or no memory. */
+const struct mt_alog_tags *mt_b_span_tags_copy(
+	const struct mt_build *b, struct mt_region *r, const struct mt_span_tags *tags);
+
 /* Checks what applies to all calls, and notes providers that nothing names. */
 void mt_b_tracing_tell(struct mt_build *b);
 void mt_b_tracing_fini(struct mt_build *b);

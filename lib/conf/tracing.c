@@ -35,6 +35,7 @@ struct traced {
 	bool on;
 	uint64_t key; /* 0: no spans are sent */
 	struct mt_tracing_rule rule;
+	struct mt_span_tags tags;
 	uint64_t hash;
 };
 
@@ -46,6 +47,8 @@ struct merged {
 	const struct mt_meta *any; /* an object with a section; NULL: none */
 	uint32_t line;		   /* of a section */
 	struct mt_num sampling, no_spans, no_context;
+	const struct mt_custom_tags *tags; /* NULL: none */
+	const struct mt_meta *tags_by;
 };
 
 /* ---- sections ------------------------------------------------------------------------------- */
@@ -83,6 +86,10 @@ static void apply(
 	set(&m->sampling, &s->sampling);
 	set(&m->no_spans, &s->no_spans);
 	set(&m->no_context, &s->no_context);
+	if (s->tags.n) {
+		m->tags = &s->tags;
+		m->tags_by = &t->meta;
+	}
 }
 
 static struct merged merge(struct mt_build *b, const char *ns, const struct mt_gateway *g)
@@ -105,8 +112,7 @@ static struct merged merge(struct mt_build *b, const char *ns, const struct mt_g
 
 /* ---- providers ------------------------------------------------------------------------------ */
 
-/* True the first time for this place of a document. */
-static bool is_first(struct mt_build *b, const void *place)
+bool mt_b_tracing_first(struct mt_build *b, const void *place)
 {
 	uint64_t id = (uint64_t)(uintptr_t)place;
 
@@ -182,6 +188,28 @@ static uint32_t sampling_of(const struct mt_build *b, const struct merged *m)
 	return old && old->sampling.v ? old->sampling.v : SAMPLING;
 }
 
+/* As in istiod: of Telemetry, else of defaultConfig. Returns their hash. */
+static uint64_t set_tags(struct mt_build *b, const struct merged *m, struct mt_span_tags *to)
+{
+	const struct mt_default_tracing *old = old_settings(b);
+
+	if (m->tags)
+		return mt_b_span_tags(b, m->tags, m->tags_by, to);
+	if (old && old->tags.n)
+		return mt_b_span_tags(b, &old->tags, &b->model->mesh.config->meta, to);
+	return 0;
+}
+
+/* The limit of a tag's value, as in istiod: of the provider, else of defaultConfig. */
+static uint32_t longest_of(const struct mt_build *b, const struct mt_net_log *net)
+{
+	const struct mt_default_tracing *old = old_settings(b);
+
+	if (net->longest.set)
+		return net->longest.v;
+	return old && old->longest.v ? old->longest.v : LONGEST;
+}
+
 /* The provider that is used. NULL: there is none, and it has been reported. */
 static const struct mt_ext_provider *find_provider(struct mt_build *b, const struct merged *m)
 {
@@ -190,11 +218,11 @@ static const struct mt_ext_provider *find_provider(struct mt_build *b, const str
 	if (p && net_of(p))
 		return p;
 	if (!m->provider) {
-		if (m->any && requests_traces(m) && is_first(b, m->any))
+		if (m->any && requests_traces(m) && mt_b_tracing_first(b, m->any))
 			mt_b_warn(b, m->any, m->line, FIELD,
 				"name one there, or in defaultProviders.tracing",
 				"calls are not traced: no provider is named");
-	} else if (is_first(b, m->provider)) {
+	} else if (mt_b_tracing_first(b, m->provider)) {
 		mt_b_warn(b, m->by, m->provider->line, m->field,
 			"name a provider with opentelemetry or zipkin",
 			p ? "calls are not traced: %.128s is not of a type that spans are sent to"
@@ -288,7 +316,7 @@ static bool add_output(struct mt_build *b, const struct mt_ext_provider *p)
 		.name = p->name.s,
 		.encoder = p->otel ? &mt_tracing_otlp : &mt_tracing_zipkin,
 		.http = requests_of(b, p),
-		.longest = net->longest.set ? net->longest.v : LONGEST};
+		.longest = longest_of(b, net)};
 	struct mt_access_output *o;
 
 	if (!mt_b_log_may_be(b, &a))
@@ -332,7 +360,8 @@ static void settle(
 	to->rule.threshold = mt_tracing_threshold(sampling_of(b, &m) / 100.0);
 	to->rule.write = m.no_context.v ? 0 : formats_of(p);
 	to->rule.trace_len = p->zipkin && p->zipkin->short_ids.v ? SHORT_TRACE : MT_TRACE_ID;
-	to->hash = mt_hash_u64(to->rule.threshold,
+	to->hash = mt_hash_u64(to->key ? set_tags(b, &m, &to->tags) : 0, to->rule.threshold);
+	to->hash = mt_hash_u64(to->hash,
 			   mt_hash_u64(to->key, to->rule.write * 256u + to->rule.trace_len)) |
 		   1;
 }
@@ -373,6 +402,7 @@ const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region 
 	to->rule = t->rule;
 	to->attempts = true;
 	to->key = t->key;
+	to->tags = mt_b_span_tags_copy(b, r, &t->tags);
 	mt_call_tracing_keys(to, codec);
 	return to;
 }

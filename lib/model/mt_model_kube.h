@@ -228,7 +228,9 @@ struct mt_default_zipkin {
 struct mt_default_tracing {
 	struct mt_origin origin;
 	struct mt_num sampling; /* percent * 100 */
+	struct mt_num longest;	/* maxPathTagLength; not set or 0: providers' default */
 	struct mt_default_zipkin zipkin;
+	struct mt_custom_tags tags;
 };
 
 /* defaultConfig: settings of proxies. */

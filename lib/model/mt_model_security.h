@@ -198,6 +198,7 @@ struct mt_telemetry_trace {
 	uint32_t n_providers;
 	struct mt_num sampling; /* percent * 100 */
 	struct mt_num no_spans, no_context;
+	struct mt_custom_tags tags;
 };
 
 struct mt_telemetry_metric_match {

@@ -68,6 +68,25 @@ struct mt_meta {
 	struct mt_labels labels, annotations;
 };
 
+/* Where the value of a tag of spans is from. */
+struct mt_tag_source {
+	struct mt_origin origin;
+	struct mt_text name;  /* the variable, or the key of metadata */
+	struct mt_text value; /* the literal, or the default */
+};
+
+/* A tag of spans, of customTags. */
+struct mt_custom_tag {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_tag_source *literal, *environment, *header; /* all NULL: it is not sent */
+};
+
+struct mt_custom_tags {
+	struct mt_custom_tag *v;
+	uint32_t n;
+};
+
 /* Objects of one kind, in the order in which they were read. */
 struct mt_objs {
 	void **v;

@@ -5,6 +5,7 @@
 #include "mt_metadata.h"
 #include "mt_tracing.h"
 
+struct mt_alog_tags;
 struct mt_codec;
 
 struct mt_call_tracing {
@@ -12,6 +13,7 @@ struct mt_call_tracing {
 	/* Each attempt has a span, which is the parent of the server's; else the call's own is. */
 	bool attempts;
 	uint64_t key; /* mt_alog_want.key of the output that gets the spans; 0: no spans are sent */
+	const struct mt_alog_tags *tags; /* of documents, in all spans; NULL: none */
 	/* By mt_call_tracing_keys(): */
 	uint8_t placed;	  /* bits by enum mt_span_key: the codec finds the key without a search */
 	uint64_t lengths; /* bits of the keys' lengths */

@@ -324,6 +324,11 @@ static void read_default_sampling(struct mt_fctx *c, const struct mt_ynode *n, v
 	(void)mt_read_decimal(c, n, 0, 100, &((struct mt_default_tracing *)obj)->sampling);
 }
 
+static void read_default_tags(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	mt_read_custom_tags(c, n, &((struct mt_default_tracing *)obj)->tags);
+}
+
 /* Makes the provider with the collector at the address. */
 static void make_provider(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -368,8 +373,10 @@ static const struct mt_field default_tracing_fields[] = {
 			"randomSamplingPercentage; 0 and default: 1"},
 	{"zipkin", MT_F_OBJECT, AT(struct mt_default_tracing, zipkin),
 		.sub = &default_zipkin_section, .help = "a collector"},
-	{"customTags", MT_F_LATER, .help = "spans have no tags of their own"},
-	{"maxPathTagLength", MT_F_SKIP, .help = "spans have no path"},
+	{"customTags", MT_F_CUSTOM, .custom = read_default_tags, .sub = &mt_sec_custom_tag,
+		.help = "tags of spans by name, at most 32, unless a Telemetry has `customTags`"},
+	{"maxPathTagLength", MT_F_NUM, AT(struct mt_default_tracing, longest), .max = UINT32_MAX,
+		.help = "`maxTagLength` of providers that have none; 0 and default: 256"},
 	{"tlsSettings", MT_F_LATER, .help = "a DestinationRule has the TLS of the collector"},
 	{"enableIstioTags", MT_F_LATER, .help = "spans have no tags of Istio"},
 };

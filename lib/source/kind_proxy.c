@@ -42,6 +42,11 @@ static void read_sampling(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 	(void)mt_read_decimal(c, n, 0, 100, &((struct mt_telemetry_trace *)obj)->sampling);
 }
 
+static void read_tags(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	mt_read_custom_tags(c, n, &((struct mt_telemetry_trace *)obj)->tags);
+}
+
 /* Without `true` the last two settings request nothing. */
 static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -155,7 +160,9 @@ static const struct mt_field tracing_fields[] = {
 		.help = "true: no spans are sent, but calls get contexts"},
 	{"disableContextPropagation", MT_F_BOOL, AT(struct mt_telemetry_trace, no_context),
 		.help = "true: servers get the client's context, and none of Meltemi's"},
-	{"customTags", MT_F_LATER, .help = "spans have no tags of their own"},
+	{"customTags", MT_F_CUSTOM, .custom = read_tags, .sub = &mt_sec_custom_tag,
+		.help = "tags of spans by name, at most 32; they replace all of the objects before "
+			"and of the MeshConfig"},
 	{"enableIstioTags", MT_F_SKIP, .quiet = true,
 		.help = "spans have no tags of Istio; `true` gets a note"},
 	{"useRequestIdForTraceSampling", MT_F_SKIP, .quiet = true,

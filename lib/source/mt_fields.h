@@ -255,6 +255,9 @@ struct mt_kind {
 extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
 /* log_labels.c: reads a map into the `labels` of a struct mt_file_log_format, as a JSON text. */
 mt_field_fn mt_read_log_labels;
+/* custom_tags.c: reads a map of names to tags of spans. */
+void mt_read_custom_tags(struct mt_fctx *c, const struct mt_ynode *n, struct mt_custom_tags *to);
+extern const struct mt_section mt_sec_custom_tag;
 /* kind_node_workloads.c */
 extern const struct mt_section mt_sec_node_bound;
 /*

@@ -11,15 +11,18 @@
 #include "mt_tracing_span.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define EXPORT		  "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 #define RESOURCE_SPANS	  0x0a /* ExportTraceServiceRequest.resource_spans */
 #define SCOPE_SPANS	  0x12 /* ResourceSpans.scope_spans */
-#define MOST_TAGS	  16
+#define OWN_TAGS	  16
+#define MOST_TAGS	  (OWN_TAGS + MT_ALOG_TAGS)
 #define NUMBERS		  6
 #define LONGEST_RESOURCES 1024
 
 _Static_assert(MT_TRACING_SPAN <= MT_ALOG_WIRE, "a span has room");
+_Static_assert(MOST_TAGS <= MT_TRACING_TAGS, "no tag is left out for their number");
 _Static_assert(2 * MT_TRACING_RESOURCE <= MT_ALOG_HEADS, "resource and scope have room");
 
 static struct mt_slice text(const char *s)
@@ -75,7 +78,7 @@ struct span {
 
 static void add(struct span *to, const char *key, struct mt_slice value)
 {
-	MT_ASSERT(to->s.n_tags < MOST_TAGS);
+	MT_ASSERT(to->s.n_tags < OWN_TAGS);
 	if (value.len)
 		to->tags[to->s.n_tags++] = (struct mt_tracing_tag){text(key), value};
 }
@@ -192,6 +195,55 @@ static void make(struct span *to, const struct mt_alog_entry *e, const struct mt
 	set_result(to, r);
 }
 
+/* ---- tags of documents ---------------------------------------------------------------------- */
+
+static bool is_of(const struct mt_alog_tag *tag, const struct mt_alog_named *named)
+{
+	return named->from == MT_ALOG_REQUEST && named->value.type == MT_VALUE_TEXT &&
+	       named->name.len == tag->key.len &&
+	       strncasecmp((const char *)named->name.p, (const char *)tag->key.p, tag->key.len) ==
+		       0;
+}
+
+/* As in Envoy metadata without a text are no reason for the default. */
+static struct mt_slice value_of(const struct mt_alog_tag *tag, const struct mt_alog_record *r)
+{
+	for (uint32_t i = 0; tag->key.len && i < r->n_named; i++)
+		if (is_of(tag, &r->named[i]))
+			return r->named[i].value.text;
+	return tag->value;
+}
+
+/* A tag of a document replaces one of Meltemi's with its name. */
+static void put(struct span *to, const struct mt_alog_tag *tag, struct mt_slice value)
+{
+	uint32_t i = 0;
+
+	while (i < to->s.n_tags && (to->tags[i].key.len != tag->name.len ||
+					   memcmp(to->tags[i].key.p, tag->name.p, tag->name.len)))
+		i++;
+	if (i == MOST_TAGS)
+		return;
+	to->tags[i] = (struct mt_tracing_tag){tag->name, value};
+	if (i == to->s.n_tags)
+		to->s.n_tags++;
+}
+
+static void put_all(struct span *to, const struct mt_alog_entry *e, const struct mt_alog_record *r)
+{
+	struct mt_alog_spans from;
+
+	mt_alog_entry_spans(e, &from);
+	for (uint32_t i = 0; from.tags && i < MT_MIN(from.tags->n, MT_ALOG_TAGS); i++) {
+		struct mt_slice value = value_of(&from.tags->v[i], r);
+
+		if (value.len)
+			put(to, &from.tags->v[i], value);
+	}
+}
+
+/* ---- encoders ------------------------------------------------------------------------------- */
+
 static uint32_t span_otlp(const struct mt_alog_collector *c, const struct mt_alog_entry *e,
 	const struct mt_alog_record *r, uint8_t which, uint8_t *to)
 {
@@ -199,6 +251,7 @@ static uint32_t span_otlp(const struct mt_alog_collector *c, const struct mt_alo
 	struct span s;
 
 	make(&s, e, r, which);
+	put_all(&s, e, r);
 	return mt_tracing_otlp_span(&s.s, &limits, to);
 }
 
@@ -211,6 +264,7 @@ static uint32_t span_zipkin(const struct mt_alog_collector *c, const struct mt_a
 
 	make(&s, e, r, which);
 	add(&s, "node_id", text(c->sender.node));
+	put_all(&s, e, r);
 	return mt_tracing_zipkin_span(&s.s, &limits, (char *)to);
 }
 

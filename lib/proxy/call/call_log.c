@@ -220,6 +220,7 @@ static mt_noinline void add_spans(struct mt_proxy *p, const struct mt_exchange *
 	const struct mt_tracing_context *c = &side->context;
 	struct mt_alog_spans s = {.key = spans_key(ex),
 		.attempt_at = side->attempt_at,
+		.tags = ex->service->tracing->tags,
 		.trace_len = c->trace_len,
 		.has_parent = c->has_parent,
 		.is_debug = c->is_debug};

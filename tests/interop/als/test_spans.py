@@ -4,7 +4,7 @@
 Spans at a collector that speaks OpenTelemetry's own messages. A sampled call of a client is one tree: its span, Meltemi's of the call and of
 each attempt, and the span that the server got as its parent. Calls without a context are drawn by the share that a Telemetry has, others
 pass unchanged. A server that cannot be reached is an attempt that failed. A collector that hangs or dies costs no call, and each span
-arrives or is counted as lost. The same by OTLP over HTTP, and to a collector of Zipkin.
+arrives or is counted as lost. Tags of a Telemetry have metadata of the call. The same by OTLP over HTTP, and to a collector of Zipkin.
 """
 
 import base64
@@ -130,6 +130,22 @@ def shares(lab, daemon, receiver):
     daemon.shell("reload")
     equal(ask(lab, {}), None, "spans without a context")
     within(10, lambda: len(spans(receiver)) == before + 1002, "they are sent, and the others are not", step=0.2)
+    daemon.write("telemetry.yaml", TELEMETRY.format("randomSamplingPercentage: 100"))
+    daemon.shell("reload")
+
+
+def tagged(lab, daemon, receiver):
+    """Tags of a Telemetry, one with metadata of the call."""
+    daemon.write("telemetry.yaml", TELEMETRY.format("randomSamplingPercentage: 100, customTags: {team: {literal: {value: shop}}, "
+                                                    "user: {header: {name: X-User, defaultValue: none}}}"))
+    daemon.shell("reload")
+    within(10, lambda: settled(sink(daemon, "spans")), "spans before it", step=0.2)
+    before = len(spans(receiver))
+    ask(lab, {"x-user": "anna"})
+    ask(lab, {})
+    within(10, lambda: len(spans(receiver)) == before + 4, "spans of both calls arrive", step=0.2)
+    equal(sorted((tags(span)["team"], tags(span)["user"]) for span in spans(receiver)[before:]),
+          [("shop", "anna")] * 2 + [("shop", "none")] * 2, "tags of a Telemetry")
     daemon.write("telemetry.yaml", TELEMETRY.format("randomSamplingPercentage: 100"))
     daemon.shell("reload")
 
@@ -279,6 +295,7 @@ def body():
             receiver.start()
             joined(lab, receiver)
             shares(lab, daemon, receiver)
+            tagged(lab, daemon, receiver)
             hangs(lab, daemon, receiver)
             in_the_web(lab, daemon, web)
             zipkin(lab, daemon, b3)

@@ -399,12 +399,14 @@ static const struct mt_alog_entry *entry_with(uint8_t which, struct mt_alog_span
 /* The entry of a call has its spans: the ids that its server got. Without a log it has no line. */
 static void check_sent(bool attempts, bool lines)
 {
+	static const struct mt_alog_tags tags;
 	char buf[2 * MT_TRACE_ID + 1];
 	const struct mt_alog_entry *e;
 	struct mt_alog_spans s;
 	struct mt_span sent;
 
 	start_sending(attempts, lines);
+	traced.tags = &tags;
 	SEND({"traceparent", SAMPLED}, {"path", "p"});
 	reply_to(scene_connected_server(0));
 	sent = parent();
@@ -413,6 +415,7 @@ static void check_sent(bool attempts, bool lines)
 	CU_ASSERT_STRING_EQUAL(mt_span_hex(s.parent, MT_SPAN_ID, buf), SENDER);
 	CU_ASSERT_TRUE(same(attempts ? s.attempt : s.call, sent.id, MT_SPAN_ID));
 	CU_ASSERT_EQUAL(s.attempt_at > 0, attempts);
+	CU_ASSERT_PTR_EQUAL(s.tags, &tags);
 	CU_ASSERT_EQUAL(e->ending, MT_ENDING_ok);
 	CU_ASSERT_STRING_EQUAL(scene_logged_method(e), "m");
 	CU_ASSERT_EQUAL(e->scope && e->scope->n == 0, !lines);
@@ -424,6 +427,35 @@ static void test_sent(void)
 {
 	for (uint32_t i = 0; i < 4; i++)
 		check_sent(i & 1, i & 2);
+}
+
+/* Metadata that tags name is kept, although the call has no line. */
+static void test_metadata(void)
+{
+	const struct mt_codec *dubbo;
+	const struct mt_alog_entry *e;
+	struct mt_alog_made made;
+	struct mt_alog_record r;
+	struct mt_alog_spans s;
+	struct mt_key key;
+	struct mt_log_keys keys;
+
+	start_sending(true, false);
+	dubbo = lab.snap->listeners[DUBBO].protos->codec;
+	key = mt_key_make_icase(dubbo, "x-user");
+	keys = (struct mt_log_keys){.codec = dubbo, .request = &key, .n_request = 1};
+	lab.snap->log_keys = &keys;
+	lab.snap->n_log_keys = 1;
+	SEND({"traceparent", SAMPLED}, {"X-User", "alice"});
+	reply_to(scene_connected_server(0));
+	e = entry_with(MT_ALOG_SPAN_CALL | MT_ALOG_SPAN_ATTEMPT, &s);
+	mt_alog_entry_view(e, &made, &r);
+	CU_ASSERT_EQUAL_FATAL(r.n_named, 1);
+	CU_ASSERT_TRUE(mt_slice_eq_str(r.named[0].name, "x-user"));
+	CU_ASSERT_TRUE(mt_slice_eq_str(r.named[0].value.text, "alice"));
+	lab.snap->log_keys = NULL;
+	lab.snap->n_log_keys = 0;
+	traced_stop();
 }
 
 /* Neither a call without spans nor one whose spans are not sent has any in its entry. */
@@ -608,7 +640,7 @@ const struct mt_test context_tests[] = {{"calls that are not traced", test_uncha
 	{"joined traces", test_joined}, {"spellings of keys", test_spellings},
 	{"contexts that are there twice", test_twice}, {"drawn calls", test_drawn},
 	{"attempts are siblings", test_siblings}, {"spans of calls", test_sent},
-	{"spans that are not sent", test_not_sent}, {"spans of failed attempts", test_failed},
-	{"spans of refused calls", test_refused}, {"a damaged image", test_damaged},
-	{"keys that a route sets", test_route_sets}, {"no room for a context", test_no_room},
-	{"mirrored copies", test_mirror}, {0}};
+	{"metadata for tags of spans", test_metadata}, {"spans that are not sent", test_not_sent},
+	{"spans of failed attempts", test_failed}, {"spans of refused calls", test_refused},
+	{"a damaged image", test_damaged}, {"keys that a route sets", test_route_sets},
+	{"no room for a context", test_no_room}, {"mirrored copies", test_mirror}, {0}};

@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KEY 77
@@ -117,14 +118,22 @@ static void tear_down(void)
 	request = NULL;
 }
 
+/* Metadata of the next entries, and tags of their spans. */
+static uint8_t kept[MT_ALOG_KEPT];
+static uint16_t kept_len;
+static const struct mt_alog_tags *wanted_tags;
+
 /* An entry of a call from 1 s to 3 s after 1970, with an attempt that begins after 2 s. */
 static void add_method(uint8_t which, uint64_t key, enum mt_ending ending, const char *method)
 {
 	static const struct mt_alog_scope none;
 	struct mt_byte_ring *r = mt_alog_ring(l, 0);
-	struct mt_alog_spans s = {
-		.key = key, .attempt_at = 6 * MT_SEC, .trace_len = MT_TRACE_ID, .has_parent = true};
-	uint32_t n = (uint32_t)strlen(method), len = mt_alog_entry_size(3, n, 0, 0);
+	struct mt_alog_spans s = {.key = key,
+		.attempt_at = 6 * MT_SEC,
+		.tags = wanted_tags,
+		.trace_len = MT_TRACE_ID,
+		.has_parent = true};
+	uint32_t n = (uint32_t)strlen(method), len = mt_alog_entry_size(3, n, 0, kept_len);
 	struct mt_alog_entry *e = mt_byte_ring_reserve(r, len + (which ? sizeof(s) : 0));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
@@ -147,6 +156,8 @@ static void add_method(uint8_t which, uint64_t key, enum mt_ending ending, const
 	e->method_len = (uint16_t)n;
 	memcpy(e->texts, "a.B", 3);
 	memcpy(e->texts + 3, method, n);
+	e->kept_len = kept_len;
+	memcpy(e->texts + 3 + n, kept, kept_len);
 	e->spans = which;
 	memset(s.trace, 1, sizeof(s.trace));
 	memset(s.parent, 2, sizeof(s.parent));
@@ -303,6 +314,86 @@ static void test_failed(void)
 	tear_down();
 }
 
+/* ---- tags of documents ---------------------------------------------------------------------- */
+
+#define SLICE(s)                                                                                   \
+	{                                                                                          \
+		(const uint8_t *)(s), sizeof(s) - 1                                                \
+	}
+
+static void keep(enum mt_alog_from from, struct mt_slice name, struct mt_slice value)
+{
+	CU_ASSERT_TRUE_FATAL(mt_alog_keep(kept, &kept_len, from, name, value));
+}
+
+/* Entries have tags of all kinds, and metadata for some of them. */
+static void set_tags(void)
+{
+	static const struct mt_alog_tags tags_of_documents = {.n = 7,
+		.v = {{SLICE("team"), {NULL, 0}, SLICE("shop")},
+			{SLICE("user"), SLICE("X-User"), SLICE("none")},
+			{SLICE("other"), SLICE("x-other"), SLICE("none")},
+			{SLICE("absent"), SLICE("x-other"), {NULL, 0}},
+			{SLICE("blank"), SLICE("x-blank"), SLICE("none")},
+			{SLICE("response_code"), {NULL, 0}, SLICE("mine")},
+			{SLICE("node_id"), {NULL, 0}, SLICE("mine, too")}}};
+
+	wanted_tags = &tags_of_documents;
+	kept_len = 0;
+	keep(MT_ALOG_RESPONSE, (struct mt_slice)SLICE("x-user"), (struct mt_slice)SLICE("reply"));
+	keep(MT_ALOG_REQUEST, (struct mt_slice)SLICE("x-user"), (struct mt_slice)SLICE("alice"));
+	keep(MT_ALOG_REQUEST, (struct mt_slice)SLICE("x-user"), (struct mt_slice)SLICE("bob"));
+	keep(MT_ALOG_REQUEST, (struct mt_slice)SLICE("x-blank"), (struct mt_slice){NULL, 0});
+}
+
+static void clear_tags(void)
+{
+	wanted_tags = NULL;
+	kept_len = 0;
+}
+
+/* Both spans have them, and one replaces Meltemi's own of its name. */
+static void test_tags(void)
+{
+	set_tags();
+	set_up();
+	add(MT_ALOG_SPAN_CALL | MT_ALOG_SPAN_ATTEMPT, KEY, MT_ENDING_ok);
+	wait_written(2);
+	for (uint32_t i = 0; i < 2; i++)
+		CU_ASSERT_PTR_NOT_NULL(strstr(tags(span(i)->attributes, span(i)->n_attributes),
+			" response_code=mine team=shop user=alice other=none node_id=mine, too"));
+	CU_ASSERT_PTR_NULL(strstr(tags(span(0)->attributes, span(0)->n_attributes), "absent"));
+	CU_ASSERT_PTR_NULL(strstr(tags(span(0)->attributes, span(0)->n_attributes), "blank"));
+	tear_down();
+	clear_tags();
+}
+
+/* As many as there may be, with long values, leave a span that can be read. */
+static void test_many_tags(void)
+{
+	static char names[MT_ALOG_TAGS][16], value[5000];
+	struct mt_alog_tags *many = calloc(1, sizeof(*many) + MT_ALOG_TAGS * sizeof(many->v[0]));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(many);
+	memset(value, 'v', sizeof(value));
+	many->n = MT_ALOG_TAGS;
+	for (uint32_t i = 0; i < MT_ALOG_TAGS; i++) {
+		snprintf(names[i], sizeof(names[i]), "t%u", i);
+		many->v[i] = (struct mt_alog_tag){
+			.name = {(const uint8_t *)names[i], (uint32_t)strlen(names[i])},
+			.value = {(const uint8_t *)value, sizeof(value)}};
+	}
+	wanted_tags = many;
+	set_up();
+	add(MT_ALOG_SPAN_CALL, KEY, MT_ENDING_connection_lost);
+	wait_written(1);
+	CU_ASSERT_EQUAL(span(0)->n_attributes, 11 + MT_ALOG_TAGS);
+	CU_ASSERT_EQUAL(strlen(span(0)->attributes[20]->value->string_value), 256);
+	tear_down();
+	clear_tags();
+	free(many);
+}
+
 /* ---- HTTP ----------------------------------------------------------------------------------- */
 
 static bool has_line(const char *line)
@@ -388,6 +479,29 @@ static void test_zipkin(void)
 	tear_down_http();
 }
 
+/* No key of the object is there twice. */
+static void test_zipkin_tags(void)
+{
+	const json_t *of;
+	json_t *list;
+
+	set_tags();
+	set_up_http(&mt_tracing_zipkin, WEB_ACCEPTED);
+	add(MT_ALOG_SPAN_CALL | MT_ALOG_SPAN_ATTEMPT, KEY, MT_ENDING_ok);
+	wait_written_at(true, 2);
+	list = read_list(2);
+	for (size_t i = 0; i < 2; i++) {
+		of = json_object_get(json_array_get(list, i), "tags");
+		CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(of, "team")), "shop");
+		CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(of, "user")), "alice");
+		CU_ASSERT_STRING_EQUAL(
+			json_string_value(json_object_get(of, "node_id")), "mine, too");
+	}
+	json_decref(list);
+	tear_down_http();
+	clear_tags();
+}
+
 /* Methods that clients send with any bytes leave the list valid. */
 static void test_zipkin_bytes(void)
 {
@@ -438,5 +552,7 @@ static void test_same_requests(void)
 
 const struct mt_test export_tests[] = {{"spans of entries", test_spans},
 	{"entries without spans", test_others}, {"spans of failed calls", test_failed},
-	{"OTLP by HTTP", test_otlp_http}, {"spans at Zipkin", test_zipkin},
-	{"any method at Zipkin", test_zipkin_bytes}, {"same requests", test_same_requests}, {0}};
+	{"tags of documents", test_tags}, {"many tags of documents", test_many_tags},
+	{"tags of documents at Zipkin", test_zipkin_tags}, {"OTLP by HTTP", test_otlp_http},
+	{"spans at Zipkin", test_zipkin}, {"any method at Zipkin", test_zipkin_bytes},
+	{"same requests", test_same_requests}, {0}};
