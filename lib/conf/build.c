@@ -311,6 +311,7 @@ static step_fn *const steps[] = {
 	mt_b_client_limits,
 	mt_b_instances,
 	mt_b_bound_owners,
+	mt_b_guests,
 	mt_b_forward_routes,
 	mt_b_policies_index,
 	mt_b_inbound,

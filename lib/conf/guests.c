@@ -9,10 +9,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ADDRESSES "metadata.annotations"
-#define KEY_MAX	  (MT_GUEST_SOCKET_BYTES + 16)
 
 struct finder {
 	struct mt_region *r;
@@ -230,18 +230,18 @@ static void read_limits(struct finder *f, struct mt_guest_of *g)
 
 /* ---- claims --------------------------------------------------------------------------------- */
 
-/* Writes the guest's i-th claim. False: it has no more. */
-static bool claim_text(const struct mt_guest_of *g, uint32_t i, char key[KEY_MAX])
+bool mt_guest_claim(const struct mt_guest_of *g, uint32_t i, char text[MT_GUEST_CLAIM_MAX])
 {
-	char text[MT_ADDR_STRLEN];
+	char a[MT_ADDR_STRLEN];
 
 	if (i == 0)
-		snprintf(key, KEY_MAX, "socket %s", g->socket);
+		snprintf(text, MT_GUEST_CLAIM_MAX, "socket %s", g->socket);
 	else if (i == 1)
-		snprintf(key, KEY_MAX, "Ethernet address %02x:%02x:%02x:%02x:%02x:%02x", g->mac[0],
-			g->mac[1], g->mac[2], g->mac[3], g->mac[4], g->mac[5]);
+		snprintf(text, MT_GUEST_CLAIM_MAX, "Ethernet address %02x:%02x:%02x:%02x:%02x:%02x",
+			g->mac[0], g->mac[1], g->mac[2], g->mac[3], g->mac[4], g->mac[5]);
 	else if (i - 2 < g->n_addresses)
-		snprintf(key, KEY_MAX, "address %s", mt_addr_str(&g->addresses[i - 2], text));
+		snprintf(text, MT_GUEST_CLAIM_MAX, "address %s",
+			mt_addr_str(&g->addresses[i - 2], a));
 	else
 		return false;
 	return true;
@@ -257,16 +257,17 @@ static uint32_t claim_line(const struct mt_guest_of *g, uint32_t i)
 
 static void claim_all(struct finder *f, struct mt_guest_of *g)
 {
-	char key[KEY_MAX];
+	char key[MT_GUEST_CLAIM_MAX];
 
-	for (uint32_t i = 0; claim_text(g, i, key); i++) {
+	for (uint32_t i = 0; mt_guest_claim(g, i, key); i++) {
 		const struct mt_workload_entry *has = mt_strmap_get(&f->claims, key);
 
-		if (has)
-			refuse(f, g, i == 2 ? "spec.address" : ADDRESSES, claim_line(g, i),
-				"give each guest its own",
-				"WorkloadEntry %.64s/%.64s is older and has %s", has->meta.ns,
-				has->meta.name, key);
+		if (!has)
+			continue;
+		g->lost = true;
+		refuse(f, g, i == 2 ? "spec.address" : ADDRESSES, claim_line(g, i),
+			"give each guest its own", "WorkloadEntry %.64s/%.64s already has %s",
+			has->meta.ns, has->meta.name, key);
 	}
 	if (!g->refused && f->accepted == MT_GUESTS_MAX)
 		refuse(f, g, ADDRESSES, g->entry->meta.origin.line, "remove some",
@@ -274,12 +275,60 @@ static void claim_all(struct finder *f, struct mt_guest_of *g)
 	if (g->refused || f->rc)
 		return;
 	f->accepted++;
-	for (uint32_t i = 0; claim_text(g, i, key); i++) {
+	for (uint32_t i = 0; mt_guest_claim(g, i, key); i++) {
 		char *kept = mt_region_strdup(f->r, key);
 
 		if (!kept || mt_strmap_put(&f->claims, kept, (void *)g->entry, NULL))
 			f->rc = -ENOMEM;
 	}
+}
+
+/* A guest in the order in which claims are decided. */
+struct turn {
+	unsigned int standing;
+	uint32_t at; /* place in mt_guests_found.v */
+};
+
+static int by_standing(const void *a, const void *b)
+{
+	const struct turn *x = a, *y = b;
+
+	if (x->standing != y->standing)
+		return x->standing < y->standing ? -1 : 1;
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+/* Returns the worst standing of all that the guest claims. */
+static unsigned int standing_of(const struct finder *f, const struct mt_guest_of *g)
+{
+	unsigned int worst = 0;
+	char key[MT_GUEST_CLAIM_MAX];
+
+	for (uint32_t i = 0; f->rules->standing && mt_guest_claim(g, i, key); i++) {
+		unsigned int one = f->rules->standing(f->rules->arg, g->entry, key);
+
+		worst = MT_MAX(worst, one);
+	}
+	return worst;
+}
+
+static void decide_claims(struct finder *f, struct mt_guests_found *out)
+{
+	struct turn *turns = mt_region_alloc(f->r, sizeof(*turns) * (out->n + 1));
+	uint32_t n = 0;
+
+	if (!turns) {
+		f->rc = -ENOMEM;
+		return;
+	}
+	for (uint32_t i = 0; i < out->n; i++)
+		if (!out->v[i].refused)
+			turns[n++] = (struct turn){standing_of(f, &out->v[i]), i};
+	qsort(turns, n, sizeof(*turns), by_standing);
+	for (uint32_t i = 0; i < n && !f->rc; i++)
+		claim_all(f, &out->v[turns[i].at]);
+	for (uint32_t i = 0; i < out->n; i++)
+		out->n_refused += out->v[i].refused != NULL;
 }
 
 /* ---- all of them ---------------------------------------------------------------------------- */
@@ -290,8 +339,6 @@ static void read_guest(struct finder *f, struct mt_guest_of *g, const struct mt_
 	read_mac(f, g);
 	read_addresses(f, g);
 	read_limits(f, g);
-	if (!g->refused && !f->rc)
-		claim_all(f, g);
 }
 
 static bool is_elsewhere(const struct finder *f, const struct mt_workload_entry *e)
@@ -302,11 +349,11 @@ static bool is_elsewhere(const struct finder *f, const struct mt_workload_entry 
 }
 
 int mt_guests_find(struct mt_region *r, const struct mt_guest_rules *rules,
-	const struct mt_workload_entry *const *entries, uint32_t n, struct mt_guests *out)
+	const struct mt_workload_entry *const *entries, uint32_t n, struct mt_guests_found *out)
 {
 	struct finder f = {.r = r, .rules = rules};
 
-	*out = (struct mt_guests){0};
+	*out = (struct mt_guests_found){0};
 	for (uint32_t i = 0; i < n && !f.rc; i++) {
 		const struct mt_kv *socket = annotation(entries[i], MT_GUEST_KEY_SOCKET);
 		struct mt_guest_of *g;
@@ -320,8 +367,9 @@ int mt_guests_find(struct mt_region *r, const struct mt_guest_rules *rules,
 		}
 		g->entry = entries[i];
 		read_guest(&f, g, socket);
-		out->n_refused += g->refused != NULL;
 	}
+	if (!f.rc)
+		decide_claims(&f, out);
 	mt_strmap_fini(&f.claims);
 	return f.rc;
 }

@@ -22,7 +22,8 @@ enum place {
 	PLACE_WORKLOAD,
 	PLACE_ACCOUNT,
 	PLACE_HOST,
-	PLACE_NAME
+	PLACE_NAME,
+	PLACE_GUEST
 };
 
 static uint64_t id(uint64_t h)
@@ -73,6 +74,11 @@ uint64_t mt_place_of_host(const char *name)
 uint64_t mt_place_of_name(const char *name)
 {
 	return id(mt_secret_hash_text(name, PLACE_NAME));
+}
+
+uint64_t mt_place_of_guest(const char *claim)
+{
+	return id(mt_secret_hash_text(claim, PLACE_GUEST));
 }
 
 static uint64_t ns_id(const struct mt_meta *meta)
@@ -186,6 +192,7 @@ void mt_b_places(struct mt_build *b)
 	mt_b_forward_places(b, mt_b_add_place);
 	mt_b_bind_places(b, mt_b_add_place);
 	mt_b_bound_places(b, mt_b_add_place);
+	mt_b_guest_places(b, mt_b_add_place);
 	mt_b_dns_places(b, mt_b_add_place);
 	for (uint32_t i = 0; i < b->n_closed; i++)
 		add_closed(b, &b->closed[i].at);

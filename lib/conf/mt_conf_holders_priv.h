@@ -36,6 +36,8 @@ uint64_t mt_place_of_workload(const char *text);
 uint64_t mt_place_of_host(const char *name);
 /* Identifies a host with the form of a short name among those that DNS answers for. Never 0. */
 uint64_t mt_place_of_name(const char *name);
+/* Identifies what only one guest may have (mt_guest_claim()). Never 0. */
+uint64_t mt_place_of_guest(const char *claim);
 /*
  * How good the claim of an object is to a place, which may also be an address (mt_id_of_addr()): of
  * two objects the one with the lower number has it, and of equal ones the first in order of age.
@@ -82,6 +84,8 @@ void mt_b_forward_places(struct mt_build *b, mt_b_place_fn *fn);
 void mt_b_bind_places(struct mt_build *b, mt_b_place_fn *fn);
 /* bound.c: adds the addresses of workloads, with the objects that give them principals. */
 void mt_b_bound_places(struct mt_build *b, mt_b_place_fn *fn);
+/* node_guests.c: adds what guests that are not refused have, and their WorkloadEntries. */
+void mt_b_guest_places(struct mt_build *b, mt_b_place_fn *fn);
 /* dns.c: adds hosts that have the form of short names, with the objects that DNS answers with. */
 void mt_b_dns_places(struct mt_build *b, mt_b_place_fn *fn);
 /*

@@ -128,6 +128,7 @@ struct mt_empty_subset {
 };
 
 struct mt_range;
+struct mt_guests_found;
 struct mt_auto_server; /* passing.c */
 
 struct mt_build {
@@ -236,6 +237,7 @@ struct mt_build {
 	struct mt_own_file *own_files; /* tls_files.c: those of the node's identity */
 	uint32_t n_own_files;
 	bool own_files_found;
+	struct mt_guests_found *guests; /* of the Node's `guests` (node_guests.c); NULL: none */
 };
 
 /* Diagnostics. */
@@ -348,6 +350,9 @@ bool mt_b_has_workload_ports(const struct mt_build *b);
 void mt_b_bound_check(struct mt_build *b);
 void mt_b_bound_owners(struct mt_build *b);
 void mt_b_bound(struct mt_build *b);
+
+/* node_guests.c: the virtual machines of the node. */
+void mt_b_guests(struct mt_build *b);
 
 /* names.c: what names may hold. */
 /* "LIST[I]FIELD", made for each field of each document, most often for nothing; returns buf. */

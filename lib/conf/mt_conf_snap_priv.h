@@ -5,6 +5,7 @@
 #include "mt_alog.h"
 #include "mt_codec_registry.h"
 #include "mt_conf_callers_priv.h"
+#include "mt_conf_guests.h"
 #include "mt_conf_numbers_priv.h"
 #include "mt_conf_override_priv.h"
 #include "mt_conf_work_priv.h"
@@ -84,11 +85,12 @@ struct mt_snap {
 	struct mt_held_work *work; /* of documents, by namespace (work.c) */
 	uint32_t n_work;
 	struct mt_caller_rows *callers; /* of documents, until its publish; NULL: none */
-	uint64_t credentials;		/* mt_conf_credentials.turn of its build */
-	uint64_t identity_serial;	/* mt_conf.identity_serial of its build */
-	struct mt_snap *next;		/* retired list */
-	uint64_t token;			/* RCU: quiescent when it has passed */
-	struct mt_alog_marks marks;	/* set when nothing holds it any more */
+	struct mt_conf_guests guests;
+	uint64_t credentials;	    /* mt_conf_credentials.turn of its build */
+	uint64_t identity_serial;   /* mt_conf.identity_serial of its build */
+	struct mt_snap *next;	    /* retired list */
+	uint64_t token;		    /* RCU: quiescent when it has passed */
+	struct mt_alog_marks marks; /* set when nothing holds it any more */
 };
 
 /* What TLS is spoken with, by names of secrets (mt_conf_credentials_priv.h). */

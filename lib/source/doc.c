@@ -40,6 +40,11 @@ static const struct mt_field metadata_fields[] = {
 			"`networking.istio.io/exportTo` (Service), "
 			"`sidecar.istio.io/status` and `ambient.istio.io/redirection` (Pod), "
 			"`proxy.istio.io/health-checks-enabled` (WorkloadEntry), "
+			"`meltemi.io/vhost-user`, `meltemi.io/mac`, `meltemi.io/addresses`, "
+			"`meltemi.io/limits` and `meltemi.io/node` (WorkloadEntry: a "
+			"[virtual machine]"
+			"(../how-to/guests.md#guests-without-a-port-of-their-own), checked, "
+			"without effect yet), "
 			"`istio.io/dry-run` (AuthorizationPolicy)"},
 	/* Fields of documents that were exported from an API server. */
 	{"creationTimestamp", MT_F_CUSTOM, .custom = read_elsewhere,

@@ -22,10 +22,10 @@ extern const struct mt_test tls_names_tests[], dns_tests[], override_tests[], ow
 	ends_gateway_tests[], caller_index_tests[], callers_tests[], tls_tests[],
 	tls_document_tests[], mesh_ends_tests[], bound_tests[], held_tests[], claims_tests[],
 	fields_tests[], fields_route_tests[], gateway_routes_tests[], labels_tests[],
-	access_log_tests[], collectors_tests[], holders_tests[], guests_tests[], growth_tests[],
-	binds_tests[], patches_tests[], peers_tests[], watched_tests[], tls_files_tests[],
-	codecs_tests[], telemetry_tests[], host_claims_tests[], tracing_tests[],
-	tracing_tags_tests[], client_limits_tests[], mesh_limits_tests[];
+	access_log_tests[], collectors_tests[], holders_tests[], guests_tests[],
+	node_guests_tests[], growth_tests[], binds_tests[], patches_tests[], peers_tests[],
+	watched_tests[], tls_files_tests[], codecs_tests[], telemetry_tests[], host_claims_tests[],
+	tracing_tests[], tracing_tags_tests[], client_limits_tests[], mesh_limits_tests[];
 
 /* One way through lib/source and lib/conf. */
 struct built {

@@ -9,7 +9,7 @@
 
 #define MAC(n)	  "52:54:00:09:00:0" n
 #define SOCKET(n) "/run/meltemi-guests/vm" n ".sock"
-#define ENTRIES	  300
+#define ENTRIES	  560
 
 static struct mt_workload_entry entries[ENTRIES];
 static struct mt_kv annotations[ENTRIES][5];
@@ -20,7 +20,7 @@ static struct mt_guest_network networks[2];
 static struct mt_guest_limits node_limits = {.packets = {1000, 7, true}};
 static struct mt_node_guests guests;
 static struct mt_guest_rules rules;
-static struct mt_guests found;
+static struct mt_guests_found found;
 
 static void start(void)
 {
@@ -42,7 +42,8 @@ static void start(void)
 		.mac_text = {"02:00:00:00:00:01", 5},
 		.mac = {2, 0, 0, 0, 0, 1},
 	};
-	rules = (struct mt_guest_rules){"host-1", &guests, "/run/meltemi-guests"};
+	rules = (struct mt_guest_rules){
+		.node = "host-1", .guests = &guests, .directory = "/run/meltemi-guests"};
 }
 
 static void annotate(const char *key, const char *value)
@@ -221,13 +222,48 @@ static void test_claims(void)
 	annotate(MT_GUEST_KEY_ADDRESSES, "10.9.0.22");
 	find(7, 5);
 	refused(0, NULL);
-	refused(1, "WorkloadEntry shop/first is older and has address 10.9.0.11");
-	refused(2, "WorkloadEntry shop/first is older and has address 10.9.0.21");
+	refused(1, "WorkloadEntry shop/first already has address 10.9.0.11");
+	refused(2, "WorkloadEntry shop/first already has address 10.9.0.21");
 	CU_ASSERT(found.v[1].line == 12 && found.v[2].line == 22);
-	refused(3, "WorkloadEntry shop/first is older and has Ethernet address 52:54:00:09:00:0b");
-	refused(4, "WorkloadEntry shop/first is older and has socket " SOCKET("1"));
-	refused(5, "WorkloadEntry shop/first is older and has address 10.9.0.21");
+	refused(3, "WorkloadEntry shop/first already has Ethernet address 52:54:00:09:00:0b");
+	refused(4, "WorkloadEntry shop/first already has socket " SOCKET("1"));
+	refused(5, "WorkloadEntry shop/first already has address 10.9.0.21");
 	refused(6, NULL);
+}
+
+static const char *claimed; /* the entry with this name has a worse standing for `worse` */
+static const char *worse;
+
+static unsigned int standing(void *arg, const struct mt_workload_entry *e, const char *claim)
+{
+	CU_ASSERT_PTR_EQUAL(arg, &found);
+	return strcmp(e->meta.name, claimed) == 0 && strcmp(claim, worse) == 0;
+}
+
+/* The worst standing of an entry decides, then the order; results stay in the order. */
+static void test_standing(void)
+{
+	static const char *const claims[] = {"socket " SOCKET("1"), "Ethernet address " MAC("b"),
+		"address 10.9.0.11", "address fd00::b"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(claims); i++) {
+		start();
+		rules.standing = standing;
+		rules.arg = &found;
+		claimed = "first";
+		worse = claims[i];
+		add("first", "10.9.0.11", SOCKET("1"), MAC("b"));
+		annotate(MT_GUEST_KEY_ADDRESSES, "fd00::b");
+		add("second", "10.9.0.12", SOCKET("1"), MAC("c"));
+		find(2, 1);
+		refused(0, "WorkloadEntry shop/second already has socket " SOCKET("1"));
+		refused(1, NULL);
+		CU_ASSERT(found.v[0].lost && !found.v[1].lost);
+		claimed = "neither";
+		find(2, 1);
+		refused(0, NULL);
+		refused(1, "WorkloadEntry shop/first already has socket " SOCKET("1"));
+	}
 }
 
 static void test_many(void)
@@ -245,7 +281,7 @@ static void test_many(void)
 	}
 	find(ENTRIES, ENTRIES - MT_GUESTS_MAX);
 	refused(MT_GUESTS_MAX - 1, NULL);
-	refused(MT_GUESTS_MAX, "the node has 256 guests already");
+	refused(MT_GUESTS_MAX, "the node has 512 guests already");
 	CU_ASSERT_STRING_EQUAL(found.v[77].entry->meta.name, "vm77");
 	/* Without memory. */
 	mt_region_fini(&region);
@@ -259,6 +295,7 @@ const struct mt_test guests_tests[] = {
 	{"guests_annotations", test_annotations},
 	{"guests_long_path", test_long_path},
 	{"guests_claims", test_claims},
+	{"guests_standing", test_standing},
 	{"guests_many", test_many},
 	{0},
 };

@@ -133,11 +133,11 @@ int main(int argc, char **argv)
 		{"owners", owners_tests}, {"owned names", owned_names_tests},
 		{"watched", watched_tests}, {"tls_files", tls_files_tests},
 		{"publish", publish_tests}, {"codecs", codecs_tests}, {"guests", guests_tests},
-		{"growth", growth_tests}, {"holders", holders_tests},
-		{"host_claims", host_claims_tests}, {"binds", binds_tests},
-		{"references", references_tests}, {"refusals", refusals_tests},
-		{"share", share_tests}, {"shares", shares_tests}, {"served", served_tests},
-		{"tls", tls_tests}, {"tls_document", tls_document_tests},
+		{"node_guests", node_guests_tests}, {"growth", growth_tests},
+		{"holders", holders_tests}, {"host_claims", host_claims_tests},
+		{"binds", binds_tests}, {"references", references_tests},
+		{"refusals", refusals_tests}, {"share", share_tests}, {"shares", shares_tests},
+		{"served", served_tests}, {"tls", tls_tests}, {"tls_document", tls_document_tests},
 		{"tls_names", tls_names_tests}, {"named", named_tests}, {"vips", vips_tests}, {0}};
 
 	int rc = mt_test_main(suites, argc, argv);

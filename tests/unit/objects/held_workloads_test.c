@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which namespace has the address of a workload while entries of others come and go. */
+#include "mt_conf_guests.h"
 #include "objects_test.h"
 
 #define NODE                                                                                       \
@@ -10,6 +11,11 @@
 #define ENTRY(name, ns)                                                                            \
 	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: " name          \
 	", namespace: " ns "}\nspec: {address: 192.0.2.5, serviceAccount: y}\n"
+#define GUEST(name, ns, more)                                                                      \
+	"apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata:\n  name: " name        \
+	"\n  namespace: " ns "\n" more                                                             \
+	"  annotations: {meltemi.io/vhost-user: /run/meltemi-guests/a.sock, "                      \
+	"meltemi.io/mac: '52:54:00:09:00:0b'}\nspec: {address: 10.9.0.11}\n"
 #define OF_SHOP "cluster.local/ns/shop/sa/y"
 
 /* Loads what is written, and puts it into force. Returns the principal of the only workload. */
@@ -82,5 +88,42 @@ static void who_left(void)
 	scene_end(&sc);
 }
 
+/* Loads what is written. Returns the only entry that is a virtual machine and not refused. */
+static const char *guest_of(struct scene *sc)
+{
+	const struct mt_conf_guests *all;
+	const char *name = "";
+
+	scene_serve(sc);
+	all = mt_conf_guests(mt_conf_current(sc->conf));
+	CU_ASSERT_EQUAL(all->n, all->n_refused + 1);
+	for (uint32_t i = 0; i < all->n; i++)
+		if (!all->v[i].refused)
+			name = all->v[i].name;
+	return name;
+}
+
+/*
+ * A virtual machine stays that of its entry, whatever date another author writes. An entry of a
+ * source without `namespaces` takes it.
+ */
+static void a_guest(void)
+{
+	struct scene sc;
+
+	begin(&sc);
+	scene_write(&sc, "0-node.yaml", NODE "  guests: {networks: [{address: 10.9.0.1/24}]}\n");
+	scene_write(&sc, "all/shop/g.yaml", GUEST("vm1", "shop", ""));
+	CU_ASSERT_STRING_EQUAL(guest_of(&sc), "shop/vm1");
+	scene_write(&sc, "all/team/x.yaml",
+		GUEST("x", "a", "  creationTimestamp: '2001-01-01T00:00:00Z'\n"));
+	CU_ASSERT_STRING_EQUAL(guest_of(&sc), "shop/vm1");
+	CU_ASSERT(scene_has(&sc, "x.yaml", "refused: WorkloadEntry shop/vm1 already has socket"));
+	scene_write(&sc, "all/z.yaml", GUEST("z", "infra", ""));
+	CU_ASSERT_STRING_EQUAL(guest_of(&sc), "infra/z");
+	CU_ASSERT(scene_has(&sc, "g.yaml", "refused: WorkloadEntry infra/z already has socket"));
+	scene_end(&sc);
+}
+
 const struct mt_test held_workloads_tests[] = {
-	{"a_mistake", a_mistake}, {"who_left", who_left}, {0}};
+	{"a_mistake", a_mistake}, {"who_left", who_left}, {"a_guest", a_guest}, {0}};
