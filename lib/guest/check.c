@@ -17,12 +17,10 @@
 #define PROTO_HIP      139
 #define PROTO_SHIM6    140
 
-#define MLD_REPORT	 131
-#define MLD_DONE	 132
-#define ROUTER_SOLICIT	 133
-#define ROUTER_ADVERTISE 134
-#define REDIRECT	 137
-#define MLD2_REPORT	 143
+#define MLD_REPORT  131
+#define MLD_DONE    132
+#define REDIRECT    137
+#define MLD2_REPORT 143
 
 #define ICMP4_ROUTER_ADVERTISE 9 /* RFC 1256 */
 
@@ -30,8 +28,6 @@
 #define DHCP4_CLIENT 68
 #define DHCP6_CLIENT 546
 #define DHCP6_SERVER 547
-
-#define ROUTER_SOLICIT_LEN 8
 
 /* The part of a frame after a header. */
 struct part {

@@ -8,6 +8,7 @@
  * when it is full.
  */
 #include "mt_dhcp.h"
+#include "mt_guest_names.h"
 
 #include <string.h>
 
@@ -35,7 +36,6 @@ enum {
 #define HEADERS	       28  /* of IPv4 and UDP, which sizes of messages contain */
 #define LEAST_SIZE     576 /* that each client accepts, with these headers */
 #define ETHERNET_MTU   1500
-#define NAME_MAX_BYTES 255
 #define OPTION_MAX     255
 #define IDENTIFIER_MAX 255 /* bytes of a client's identifier */
 #define N_CODES	       58  /* options of fixed length that have a meaning here have lower codes */
@@ -248,37 +248,13 @@ static bool wants(const struct request *r, enum code code)
 	return !r->has_list || r->list[code / 64] >> code % 64 & 1;
 }
 
-/*
- * Writes a domain name as labels (RFC 1035 §3.1). Returns their length; 0 if the name is invalid.
- */
-static uint32_t labels_of(const char *text, uint8_t out[NAME_MAX_BYTES])
-{
-	uint32_t n = 0;
-
-	while (*text) {
-		size_t len = strcspn(text, ".");
-
-		if (len == 0 || len > 63 || n + 1 + len + 1 > NAME_MAX_BYTES)
-			return 0;
-		out[n++] = (uint8_t)len;
-		memcpy(out + n, text, len);
-		n += (uint32_t)len;
-		text += len;
-		if (*text == '.')
-			text++;
-	}
-	if (n)
-		out[n++] = 0;
-	return n;
-}
-
 /* Appends a name as text, without a dot at its end. */
 static void put_name(struct writer *w, enum code code, const char *text)
 {
-	uint8_t labels[NAME_MAX_BYTES];
+	uint8_t labels[GUEST_NAME_MAX];
 	size_t len;
 
-	if (!text || !labels_of(text, labels))
+	if (!text || !guest_labels(text, labels))
 		return;
 	len = strlen(text);
 	put(w, code, text, (uint32_t)len - (text[len - 1] == '.'));
@@ -293,11 +269,11 @@ static uint32_t with_heads(uint32_t n)
 /* Appends the search list, in several options if it is long (RFC 3396, 3397). */
 static void put_search(struct writer *w, const struct mt_dhcp_guest *g)
 {
-	uint8_t all[MT_DHCP_REPLY_MAX], labels[NAME_MAX_BYTES];
+	uint8_t all[MT_DHCP_REPLY_MAX], labels[GUEST_NAME_MAX];
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < g->n_search; i++) {
-		uint32_t len = labels_of(g->search[i], labels);
+		uint32_t len = guest_labels(g->search[i], labels);
 
 		if (with_heads(n + len) > w->max - w->n) {
 			w->cut = true;

@@ -5,6 +5,7 @@
  * from the guest, so each length is checked.
  *
  *     mt_guest.h    checks that a frame is of its guest; answers ARP and neighbour discovery
+ *     mt_gateway6.h answers router solicitations, and writes router advertisements
  *     mt_dhcp.h     answers DHCP
  *
  * A guest's port has one guest and no other station. mt_guest_check() comes first: it refuses

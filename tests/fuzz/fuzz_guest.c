@@ -2,10 +2,11 @@
 /*
  * Frames of a guest. The first byte selects the guest's addresses and if the frame gets the guest's
  * Ethernet address. A frame that passes must have no tag and an allowed source. An answer must be
- * one for an address that the guest does not have.
+ * one for an address that the guest does not have, or a router advertisement to the guest.
  */
 #include "fuzz.h"
 
+#include "mt_gateway6.h"
 #include "mt_guest.h"
 
 #include <string.h>
@@ -80,6 +81,49 @@ static void check_answer(const struct mt_guest *g, const uint8_t *f, const uint8
 	MT_ASSERT(!has(g, &a));
 }
 
+static uint32_t sum_of(const uint8_t *p, uint32_t len)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < len; i++)
+		sum += i & 1 ? p[i] : (uint32_t)p[i] << 8;
+	return sum;
+}
+
+static void check_advertisement(const uint8_t *f, const uint8_t *out, uint32_t n)
+{
+	static const uint8_t none[16], all[16] = {0xff, 2, [15] = 1};
+	bool to_all = memcmp(f + 22, none, 16) == 0;
+	uint32_t sum = sum_of(out + 22, n - 22) + 58 + (n - 54);
+
+	MT_ASSERT(f[54] == 133 && f[21] == 255 && n >= 54 + 16 && n <= MT_GATEWAY6_FRAME_MAX);
+	MT_ASSERT(memcmp(out + 6, ours, 6) == 0 && (to_all || memcmp(out, mac, 6) == 0));
+	MT_ASSERT(memcmp(out + 38, to_all ? all : f + 22, 16) == 0);
+	MT_ASSERT((out[18] << 8 | out[19]) == (int)(n - 54) && out[54] == 134 && sum % 0xffff == 0);
+	for (uint32_t at = 54 + 16; at < n; at += out[at + 1] * 8u)
+		MT_ASSERT(out[at + 1] > 0 && at + out[at + 1] * 8u <= n);
+}
+
+/* The first byte also selects the gateway's configuration. */
+static void solicit(const struct mt_guest *g, uint8_t choice, const uint8_t *f, uint32_t len)
+{
+	static const char *const search[] = {"shop.svc.cluster.local", "a..b", "x"};
+	static uint8_t out[MT_GATEWAY6_FRAME_MAX];
+	struct mt_gateway6 gw = {.address = {.b = {0xfe, 0x80, [15] = GATEWAY}},
+		.mtu = (uint16_t)(choice * 64u),
+		.lifetime = choice,
+		.name_servers = addresses,
+		.n_name_servers = choice >> 3 & 1 ? MT_ARRAY_LEN(addresses) : 0,
+		.search = search,
+		.n_search = choice >> 4 & 3};
+	uint32_t n;
+
+	memcpy(gw.mac, ours, sizeof(ours));
+	n = mt_gateway6_answer(&gw, g, f, len, out);
+	if (n)
+		check_advertisement(f, out, n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t frame[2048], out[MT_GUEST_ANSWER_MAX];
@@ -99,5 +143,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	n = mt_guest_answer(&g, ours, frame, len, out);
 	if (n)
 		check_answer(&g, frame, out, n);
+	solicit(&g, data[0], frame, len);
 	return 0;
 }

@@ -3,4 +3,5 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test answer_tests[], captured_tests[], check_tests[], dhcp_tests[];
+extern const struct mt_test answer_tests[], captured_tests[], check_tests[], dhcp_tests[],
+	gateway6_tests[];
