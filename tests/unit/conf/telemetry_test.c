@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Telemetry: which logs get lines of which calls, and which metrics services have. */
-#include "conf_test.h"
+#include "telemetry_scene.h"
 
-#include "mt_alog.h"
 #include "mt_istio_metrics.h"
 
 #include <string.h>
 
-#define NODE(more)                                                                                 \
-	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n, labels: {app: edge}}\n"        \
-	"spec:\n  ports: [{name: p0, device: net_null0, addresses: [203.0.113.1/24]}]\n" more
+#define NODE(more) TELEMETRY_NODE(more)
 #define SERVICE(name, ns, address)                                                                 \
 	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
 	"metadata: {name: " name ", namespace: " ns "}\nspec:\n"                                   \
@@ -37,36 +34,6 @@
 #define TWO		     "{name: file2}"
 #define FILTER(text)	     "filter: {expression: " text "}"
 
-/* Compiles texts; the Gateways of the model are those of a Gateway "gw" of Gateway API. */
-static struct built compiled(struct mt_conf *conf, const char *text)
-{
-	struct built b = {.conf = conf, .m = mt_model_new()};
-
-	mt_diags_init(&b.diags);
-	mt_source_text(b.m, &b.diags, "t", text, strlen(text));
-	if (b.diags.errors)
-		show_diags(&b);
-	CU_ASSERT_EQUAL_FATAL(b.diags.errors, 0);
-	b.m->mesh.config = b.m->mesh_configs.n ? b.m->mesh_configs.v[0] : NULL;
-	if (b.m->node && b.m->node->mesh)
-		b.m->mesh.ns = b.m->node->mesh->ns.s;
-	for (uint32_t i = 0; i < b.m->gateways.n; i++)
-		((struct mt_gateway *)(uintptr_t)b.m->gateways.v[i])->gateway_api = "gw";
-	b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
-	return b;
-}
-
-static bool gets(const struct mt_access_output *o, const struct mt_alog_scope *scope)
-{
-	if (!scope)
-		return o->general;
-	for (uint32_t i = 0; i < scope->n; i++)
-		if (scope->keys[i] == o->key)
-			return true;
-	return false;
-}
-
 /* True if outputs get calls without a service like those of services without a scope. */
 static bool alike(const struct mt_snapshot *s)
 {
@@ -91,7 +58,7 @@ static void write_logs(
 		const struct mt_access_output *o = &s->log->outputs[i];
 		char place[2] = {o->place.path ? o->place.path[0] : o->place.fd == 1 ? 'o' : 'e'};
 
-		if (!gets(o, scope))
+		if (!telemetry_gets(o, scope))
 			continue;
 		n += (size_t)snprintf(to + n, size - n, "%s%s", n ? " " : "", place);
 		if (o->filter)
@@ -185,7 +152,7 @@ static void is_logged(const char *text, const char *what, const char *got, const
 
 static void check(const struct row *r)
 {
-	struct built b = compiled(new_conf(), r->text);
+	struct built b = telemetry_built(new_conf(), r->text);
 	char got[256];
 
 	write_logs(b.s, NULL, got, sizeof(got));
@@ -272,7 +239,7 @@ static const struct {
 static void test_metrics(void)
 {
 	for (size_t i = 0; i < MT_ARRAY_LEN(overrides); i++) {
-		struct built b = compiled(new_conf(), overrides[i].text);
+		struct built b = telemetry_built(new_conf(), overrides[i].text);
 		uint32_t got[] = {
 			service(b.s, "a.test")->metrics_off, service(b.s, "b.test")->metrics_off};
 
@@ -301,7 +268,7 @@ static void test_gateways(void)
 			"[{" USE(TWO) "}], metrics: [" OFF "]") TELEMETRY("other", "y",
 			"targetRef: {kind: Gateway, name: other}, accessLogging: "
 			"[{disabled: true}]");
-	struct built b = compiled(new_conf(), text);
+	struct built b = telemetry_built(new_conf(), text);
 	char got[256];
 
 	write_logs(b.s, NULL, got, sizeof(got));
@@ -318,7 +285,7 @@ static void test_gateways(void)
 /* Messages name the Telemetry, once, and the provider or the column of the filter. */
 static void test_messages(void)
 {
-	struct built b = compiled(new_conf(),
+	struct built b = telemetry_built(new_conf(),
 		NODE("") SERVICES DEFAULT ROOT("{" USE("{name: als}, {name: none}") "}")
 			X("{" USE(TWO) ", " FILTER("response.code") "}"));
 	uint32_t line = 41;
@@ -338,8 +305,9 @@ static void test_messages(void)
 /* Outputs with the filter of a Telemetry are named after both. */
 static void test_names(void)
 {
-	struct built b = compiled(new_conf(), NODE("") SERVICES DEFAULT X("{" USE(ONE) ", " FILTER(
-						      "true") "}, {" USE("{name: envoy}") "}"));
+	struct built b = telemetry_built(new_conf(),
+		NODE("") SERVICES DEFAULT X(
+			"{" USE(ONE) ", " FILTER("true") "}, {" USE("{name: envoy}") "}"));
 	const struct mt_access_log *l = b.s->log;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
@@ -371,7 +339,7 @@ static void test_changes(void)
 	char got[256];
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(steps); i++) {
-		struct built b = compiled(c, steps[i].text);
+		struct built b = telemetry_built(c, steps[i].text);
 
 		write_logs(b.s, service(b.s, "a.test")->log_scope, got, sizeof(got));
 		is_logged(steps[i].text, "a", got, steps[i].a);
