@@ -31,7 +31,12 @@ enum mt_mutant {
 #define MT_KEYED_MUTANT(n, w) MT_MUTANT_##n,
 #include "mutants_keyed.def"
 #undef MT_KEYED_MUTANT
-	MT_KEYED_MUTANT_END
+	MT_KEYED_MUTANT_END,
+/* For the unit tests of single files (tests/unit/mutants). */
+#define MT_UNIT_MUTANT(n, w) MT_MUTANT_##n,
+#include "mutants_unit.def"
+#undef MT_UNIT_MUTANT
+	MT_UNIT_MUTANT_END
 };
 
 /*

@@ -50,22 +50,25 @@ static bool fits(struct mt_byte_ring *r, uint64_t end)
 	return end - r->tail_seen <= r->size;
 }
 
+static void *lose(struct mt_byte_ring *r)
+{
+	if (!mt_mutant(MT_MUTANT_ring_loss_uncounted))
+		mt_count(&r->lost, 0);
+	return NULL;
+}
+
 /* For a record of any length, at any place. */
 static mt_noinline void *reserve_slowly(struct mt_byte_ring *r, uint32_t len)
 {
 	uint32_t rest = straight(r, r->written), size;
 	struct record *new;
 
-	if (mt_unlikely(len > r->size - sizeof(struct record))) {
-		mt_count(&r->lost, 0);
-		return NULL;
-	}
+	if (mt_unlikely(len > r->size - sizeof(struct record)))
+		return lose(r);
 	size = size_of(len);
 	rest = rest < size ? rest : 0;
-	if (mt_unlikely(!fits(r, r->written + rest + size))) {
-		mt_count(&r->lost, 0);
-		return NULL;
-	}
+	if (mt_unlikely(!fits(r, r->written + rest + size)))
+		return lose(r);
 	if (rest) {
 		*at(r, r->written) = (struct record){.size = rest, .len = PADDING};
 		r->written += rest;

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "mt_base.h"
+#include "mt_mutant.h"
 
 #define MT_BYTE_RING_SIZE (4u << 20) /* bytes of a worker's ring; a power of two */
 
@@ -75,6 +76,8 @@ static inline uint64_t mt_byte_ring_head(const struct mt_byte_ring *r)
 /* True if the reader has popped all records that were written before `position`. */
 static inline bool mt_byte_ring_passed(const struct mt_byte_ring *r, uint64_t position)
 {
+	if (mt_mutant(MT_MUTANT_ring_freed_early))
+		return mt_byte_ring_head(r) >= position;
 	return __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE) >= position;
 }
 

@@ -2,6 +2,8 @@
 /* Descriptors over their limit, for a short time: a fixed table with a few places for each key. */
 #include "mt_rls.h"
 
+#include "mt_mutant.h"
+
 #define LEAST (20 * MT_MSEC)
 #define MOST  (1 * MT_SEC)
 /* The service rounds the end of a limit to whole seconds. */
@@ -9,8 +11,11 @@
 
 uint64_t mt_rls_over_lasts(const struct mt_rls_status *s)
 {
-	uint64_t left = s->has_reset && s->reset > EARLY ? s->reset - EARLY : 0;
+	uint64_t early = mt_mutant(MT_MUTANT_over_kept_to_end) ? 0 : EARLY;
+	uint64_t left = s->has_reset && s->reset > early ? s->reset - early : 0;
 
+	if (mt_mutant(MT_MUTANT_over_kept_long))
+		return 60 * MOST;
 	return MT_MIN(MT_MAX(left, LEAST), MOST);
 }
 

@@ -21,6 +21,7 @@ LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/
 SIM, MESHSIM, TCPSCRIPT, DIFFERENTIAL = ("tests/sim/sim", "tests/meshsim/meshsim", "tests/tcpscript/run", "tests/differential/run")
 CONNTRACK = "tests/conntrack/run"
 KEYED = "tests/unit/keyed/keyed_mutants"
+UNIT_MUTANTS = "tests/unit/mutants/unit_mutants"
 GOLDEN, LOADS = "tests/golden/picture", "tests/golden/loads"
 LINT = {"lint/debian": DAEMON, "lint/folders": ("lib/libmt_proxy.a",), "lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
 
@@ -174,6 +175,8 @@ def _mutants(part):
              for name in part.of(_rows("mutants_xds.def", "MT_XDS_MUTANT"))]
     jobs += [Job(f"mutants/keyed/{name}", [DEBUG / KEYED, "--mutant", name], 120, targets=(KEYED,))
              for name in part.of(_rows("mutants_keyed.def", "MT_KEYED_MUTANT"))]
+    jobs += [Job(f"mutants/unit/{name}", [DEBUG / UNIT_MUTANTS, "--mutant", name], 120, targets=(UNIT_MUTANTS,))
+             for name in part.of(_rows("mutants_unit.def", "MT_UNIT_MUTANT"))]
     jobs += [Job(f"mutants/tcpscript/{name}", [DEBUG / TCPSCRIPT, "--break", name], 60, targets=(TCPSCRIPT,))
              for name in part.of([*_rows("breaks.def", "MT_BREAK"), *_shared_with_scripts()])]
     for job in jobs:

@@ -105,6 +105,27 @@ static void test_trim(void)
 	CU_ASSERT_TRUE(next_is("kept") && next_is("shorter") && next_is("last") && empty());
 }
 
+/* A position is passed when the reader has popped what was written before, and not when it could. */
+static void test_passed(void)
+{
+	uint64_t first, second;
+
+	begin();
+	CU_ASSERT_TRUE(mt_byte_ring_passed(&ring, mt_byte_ring_position(&ring)));
+	CU_ASSERT_TRUE(put("first"));
+	first = mt_byte_ring_position(&ring);
+	CU_ASSERT_FALSE(mt_byte_ring_passed(&ring, first));
+	CU_ASSERT_TRUE(put("second"));
+	second = mt_byte_ring_position(&ring);
+	mt_byte_ring_publish(&ring);
+	CU_ASSERT_FALSE(mt_byte_ring_passed(&ring, first));
+	CU_ASSERT_TRUE(next_is("first"));
+	CU_ASSERT_TRUE(mt_byte_ring_passed(&ring, first));
+	CU_ASSERT_FALSE(mt_byte_ring_passed(&ring, second));
+	CU_ASSERT_TRUE(next_is("second"));
+	CU_ASSERT_TRUE(mt_byte_ring_passed(&ring, second));
+}
+
 /* A reader may look ahead, for example to write many records at once. */
 static void test_look_ahead(void)
 {
@@ -244,6 +265,7 @@ const struct mt_test byte_ring_tests[] = {
 	{"in order", test_order},
 	{"full", test_full},
 	{"trimmed", test_trim},
+	{"passed", test_passed},
 	{"looked ahead", test_look_ahead},
 	{"none is torn or freed early", test_threads},
 	{0},
