@@ -8,6 +8,7 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {
 		{"format", format_tests},
 		{"json", json_tests},
+		{"endings", endings_tests},
 		{"render", render_tests},
 		{"sink", sink_tests},
 		{"sink file", sink_file_tests},
