@@ -45,6 +45,16 @@ struct mt_alog_http {
 	const char *lines; /* headers, as mt_export_http.lines; NULL: none */
 };
 
+/* Istio's tags of spans, which name the proxy. */
+enum mt_alog_istio {
+	MT_ALOG_CANONICAL_SERVICE,
+	MT_ALOG_CANONICAL_REVISION,
+	MT_ALOG_MESH_ID,
+	MT_ALOG_NAMESPACE,
+	MT_ALOG_CLUSTER_ID,
+	MT_ALOG_ISTIO
+};
+
 struct mt_alog_collector {
 	enum mt_alog_service service;
 	const char *name;	       /* of the provider */
@@ -60,6 +70,8 @@ struct mt_alog_collector {
 	const struct mt_alog_encoder *encoder;
 	const struct mt_alog_http *http; /* NULL: gRPC */
 	uint32_t longest;		 /* most bytes of a tag's value */
+	/* By enum mt_alog_istio, for calls with mt_alog_spans.istio; NULL: there is no tag. */
+	const char *istio[MT_ALOG_ISTIO];
 };
 
 struct mt_alog_labels;

@@ -43,6 +43,7 @@ struct mt_alog_spans {
 	const struct mt_alog_tags *tags; /* NULL: none; a name of the configuration */
 	uint8_t trace_len;		 /* MT_TRACE_ID or 8 */
 	bool has_parent, is_debug;
+	bool istio; /* the spans have Istio's tags */
 	uint8_t trace[MT_TRACE_ID];
 	uint8_t parent[MT_SPAN_ID]; /* span of the sender, if has_parent */
 	uint8_t call[MT_SPAN_ID], attempt[MT_SPAN_ID];

@@ -99,6 +99,17 @@ static const struct mt_alog_http *copy_http(const struct mt_alog_http *from)
 	return NULL;
 }
 
+static bool copy_istio(const struct mt_alog_collector *from, struct mt_alog_collector *to)
+{
+	bool all = true;
+
+	for (uint32_t i = 0; i < MT_ALOG_ISTIO; i++) {
+		to->istio[i] = from->istio[i] ? strdup(from->istio[i]) : NULL;
+		all &= !to->istio[i] == !from->istio[i];
+	}
+	return all;
+}
+
 static bool copy(const struct mt_alog_collector *from, struct mt_alog_collector *to)
 {
 	to->service = from->service;
@@ -111,7 +122,7 @@ static bool copy(const struct mt_alog_collector *from, struct mt_alog_collector 
 	to->encoder = from->encoder;
 	to->http = copy_http(from->http);
 	to->longest = from->longest;
-	return to->name && to->sender.node && to->sender.cluster &&
+	return copy_istio(from, to) && to->name && to->sender.node && to->sender.cluster &&
 	       !to->log_name == !from->log_name && !to->labels == !from->labels &&
 	       !to->http == !from->http;
 }
@@ -124,6 +135,8 @@ static void drop(struct mt_alog_collector *c)
 	free((char *)(uintptr_t)c->sender.node);
 	free((char *)(uintptr_t)c->sender.cluster);
 	free((char *)(uintptr_t)c->labels);
+	for (uint32_t i = 0; i < MT_ALOG_ISTIO; i++)
+		free((char *)(uintptr_t)c->istio[i]);
 	drop_http(c->http);
 }
 
@@ -174,6 +187,14 @@ static bool same_http(const struct mt_alog_http *a, const struct mt_alog_http *b
 		      : a == b;
 }
 
+static bool same_istio(const struct mt_alog_collector *a, const struct mt_alog_collector *b)
+{
+	for (uint32_t i = 0; i < MT_ALOG_ISTIO; i++)
+		if (!same_text(a->istio[i], b->istio[i]))
+			return false;
+	return true;
+}
+
 bool mt_alog_net_is(const struct mt_alog_net *n, const struct mt_alog_collector *c)
 {
 	const struct mt_alog_collector *own = &n->collector;
@@ -183,7 +204,7 @@ bool mt_alog_net_is(const struct mt_alog_net *n, const struct mt_alog_collector 
 	       same_text(own->sender.node, c->sender.node) &&
 	       same_text(own->sender.cluster, c->sender.cluster) &&
 	       same_text(own->labels, c->labels) && own->encoder == c->encoder &&
-	       same_http(own->http, c->http) && own->longest == c->longest;
+	       same_http(own->http, c->http) && own->longest == c->longest && same_istio(own, c);
 }
 
 void mt_alog_net_move(struct mt_alog_net *n, struct mt_grpc_target *target)

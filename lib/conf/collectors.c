@@ -103,6 +103,8 @@ void mt_b_keep_collector(struct mt_build *b, struct mt_access_output *o,
 		c->log_name = mt_region_strdup(r, net->log_name.s);
 	c->sender.node = mt_region_strdup(r, node_name(b));
 	c->sender.cluster = mt_region_strdup(r, node_cluster(b));
+	for (uint32_t i = 0; i < MT_ALOG_ISTIO; i++)
+		c->istio[i] = from->istio[i] ? mt_region_strdup(r, from->istio[i]) : NULL;
 	if (net->format.labels.s)
 		c->labels = mt_region_strdup(r, net->format.labels.s);
 	o->collector = c;

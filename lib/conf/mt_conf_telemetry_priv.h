@@ -7,6 +7,8 @@
 
 #include "mt_conf_log_priv.h"
 
+#include "mt_alog_collector.h"
+
 struct mt_alog_tags;
 struct mt_call_tracing;
 
@@ -51,7 +53,7 @@ bool mt_b_tracing_first(struct mt_build *b, const void *place);
 /* tracing_tags.c: tags of spans, by customTags. */
 struct mt_span_tags {
 	const struct mt_custom_tags *from;
-	const struct mt_meta *by;  /* that they are of */
+	const struct mt_meta *by;  /* the object that sets them */
 	struct mt_span_tags *next; /* of mt_build.span_tags */
 };
 /* Sets *to, and reports what cannot be read. Returns a hash of the tags. */
@@ -60,6 +62,9 @@ uint64_t mt_b_span_tags(struct mt_build *b, const struct mt_custom_tags *from,
 /* Copies the tags into `r`, which remembers a failure. NULL: there are none, or no memory. */
 const struct mt_alog_tags *mt_b_span_tags_copy(
 	const struct mt_build *b, struct mt_region *r, const struct mt_span_tags *tags);
+
+/* The values of Istio's tags, which are the documents'. */
+void mt_b_istio_tags(const struct mt_build *b, const char *to[MT_ALOG_ISTIO]);
 
 /* Checks what applies to all calls, and notes providers that nothing names. */
 void mt_b_tracing_tell(struct mt_build *b);

@@ -36,6 +36,7 @@ struct traced {
 	uint64_t key; /* 0: no spans are sent */
 	struct mt_tracing_rule rule;
 	struct mt_span_tags tags;
+	bool istio_tags;
 	uint64_t hash;
 };
 
@@ -46,7 +47,7 @@ struct merged {
 	const struct mt_meta *by;  /* that names it */
 	const struct mt_meta *any; /* an object with a section; NULL: none */
 	uint32_t line;		   /* of a section */
-	struct mt_num sampling, no_spans, no_context;
+	struct mt_num sampling, no_spans, no_context, istio_tags;
 	const struct mt_custom_tags *tags; /* NULL: none */
 	const struct mt_meta *tags_by;
 };
@@ -86,6 +87,7 @@ static void apply(
 	set(&m->sampling, &s->sampling);
 	set(&m->no_spans, &s->no_spans);
 	set(&m->no_context, &s->no_context);
+	set(&m->istio_tags, &s->istio_tags);
 	if (s->tags.n) {
 		m->tags = &s->tags;
 		m->tags_by = &t->meta;
@@ -198,6 +200,15 @@ static uint64_t set_tags(struct mt_build *b, const struct merged *m, struct mt_s
 	if (old && old->tags.n)
 		return mt_b_span_tags(b, &old->tags, &b->model->mesh.config->meta, to);
 	return 0;
+}
+
+/* As in istiod defaultConfig counts only if it names the collector, too. */
+static bool wants_istio_tags(const struct mt_build *b, const struct merged *m)
+{
+	const struct mt_default_tracing *old = old_settings(b);
+	const struct mt_num *n = m->any || m->provider || !old ? &m->istio_tags : &old->istio_tags;
+
+	return !n->set || n->v;
 }
 
 /* The limit of a tag's value, as in istiod: of the provider, else of defaultConfig. */
@@ -324,6 +335,7 @@ static bool add_output(struct mt_build *b, const struct mt_ext_provider *p)
 	to.target = target_of(b, p);
 	if (!to.target || !to.http != !http_of(p))
 		return false;
+	mt_b_istio_tags(b, to.istio);
 	o = mt_b_log_keep(b, &a, &nowhere, &spec);
 	if (o)
 		mt_b_keep_collector(b, o, &to, net);
@@ -360,7 +372,9 @@ static void settle(
 	to->rule.threshold = mt_tracing_threshold(sampling_of(b, &m) / 100.0);
 	to->rule.write = m.no_context.v ? 0 : formats_of(p);
 	to->rule.trace_len = p->zipkin && p->zipkin->short_ids.v ? SHORT_TRACE : MT_TRACE_ID;
-	to->hash = mt_hash_u64(to->key ? set_tags(b, &m, &to->tags) : 0, to->rule.threshold);
+	to->istio_tags = wants_istio_tags(b, &m);
+	to->hash = mt_hash_u64(to->istio_tags, to->rule.threshold);
+	to->hash = mt_hash_u64(to->key ? set_tags(b, &m, &to->tags) : 0, to->hash);
 	to->hash = mt_hash_u64(to->hash,
 			   mt_hash_u64(to->key, to->rule.write * 256u + to->rule.trace_len)) |
 		   1;
@@ -402,6 +416,7 @@ const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region 
 	to->rule = t->rule;
 	to->attempts = true;
 	to->key = t->key;
+	to->istio = t->istio_tags;
 	to->tags = mt_b_span_tags_copy(b, r, &t->tags);
 	mt_call_tracing_keys(to, codec);
 	return to;

@@ -11,6 +11,7 @@
 
 #include "mt_alog_entry.h"
 #include "mt_alog_names.h"
+#include "mt_peer.h"
 #include "mt_tracing_span.h"
 
 #include <stdlib.h>
@@ -156,4 +157,24 @@ void mt_b_span_tags_name(struct mt_build *b, struct mt_alog_names *names)
 {
 	for (const struct mt_span_tags *t = b->span_tags; t; t = t->next)
 		add_names(b, t, names);
+}
+
+/* ---- Istio's -------------------------------------------------------------------------------- */
+
+/* As of istiod's proxies; an injector of Istio uses the trust domain as the id of the mesh, too. */
+void mt_b_istio_tags(const struct mt_build *b, const char *to[MT_ALOG_ISTIO])
+{
+	const struct mt_node *n = b->model->node;
+	const char *domain = b->model->mesh.trust_domain;
+	struct mt_peer self;
+
+	if (!n)
+		return;
+	self = mt_peer_of(
+		n->meta.name, b->model->mesh.ns ? b->model->mesh.ns : n->meta.ns, &n->meta.labels);
+	to[MT_ALOG_CANONICAL_SERVICE] = mt_peer_shown(&self, MT_PEER_SERVICE);
+	to[MT_ALOG_CANONICAL_REVISION] = mt_peer_shown(&self, MT_PEER_REVISION);
+	to[MT_ALOG_MESH_ID] = domain ? domain : "unknown";
+	to[MT_ALOG_NAMESPACE] = mt_peer_shown(&self, MT_PEER_NAMESPACE);
+	to[MT_ALOG_CLUSTER_ID] = "unknown";
 }

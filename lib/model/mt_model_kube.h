@@ -231,6 +231,7 @@ struct mt_default_tracing {
 	struct mt_num longest;	/* maxPathTagLength; not set or 0: providers' default */
 	struct mt_default_zipkin zipkin;
 	struct mt_custom_tags tags;
+	struct mt_num istio_tags; /* not set: true */
 };
 
 /* defaultConfig: settings of proxies. */

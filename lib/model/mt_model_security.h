@@ -197,7 +197,7 @@ struct mt_telemetry_trace {
 	struct mt_telemetry_provider *providers; /* only the first one counts */
 	uint32_t n_providers;
 	struct mt_num sampling; /* percent * 100 */
-	struct mt_num no_spans, no_context;
+	struct mt_num no_spans, no_context, istio_tags;
 	struct mt_custom_tags tags;
 };
 

@@ -12,6 +12,7 @@ struct mt_call_tracing {
 	struct mt_tracing_rule rule;
 	/* Each attempt has a span, which is the parent of the server's; else the call's own is. */
 	bool attempts;
+	bool istio;   /* spans have Istio's tags */
 	uint64_t key; /* mt_alog_want.key of the output that gets the spans; 0: no spans are sent */
 	const struct mt_alog_tags *tags; /* of documents, in all spans; NULL: none */
 	/* By mt_call_tracing_keys(): */

@@ -378,7 +378,9 @@ static const struct mt_field default_tracing_fields[] = {
 	{"maxPathTagLength", MT_F_NUM, AT(struct mt_default_tracing, longest), .max = UINT32_MAX,
 		.help = "`maxTagLength` of providers that have none; 0 and default: 256"},
 	{"tlsSettings", MT_F_LATER, .help = "a DestinationRule has the TLS of the collector"},
-	{"enableIstioTags", MT_F_LATER, .help = "spans have no tags of Istio"},
+	{"enableIstioTags", MT_F_BOOL, AT(struct mt_default_tracing, istio_tags),
+		.help = "false: spans have no tags of Istio, unless `defaultProviders.tracing` or "
+			"a Telemetry has `tracing`; default: true"},
 };
 
 static const struct mt_section default_tracing_section = {"tracing",

@@ -47,7 +47,7 @@ static void read_tags(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	mt_read_custom_tags(c, n, &((struct mt_telemetry_trace *)obj)->tags);
 }
 
-/* Without `true` the last two settings request nothing. */
+/* Without `true` the last setting requests nothing. */
 static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	const struct mt_telemetry_trace *t = obj;
@@ -55,9 +55,6 @@ static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 	if (t->n_providers > 1)
 		mt_f_note(c, t->providers[1].origin.line, NULL,
 			"accepted, not enforced: spans are sent to the first provider only");
-	if (is_true(n, "enableIstioTags"))
-		mt_f_note(c, n->line, NULL,
-			"accepted, not enforced: spans have no tags of Istio (enableIstioTags)");
 	if (is_true(n, "useRequestIdForTraceSampling"))
 		mt_f_note(c, n->line, NULL,
 			"accepted, not enforced: a request id does not decide about traces "
@@ -163,8 +160,8 @@ static const struct mt_field tracing_fields[] = {
 	{"customTags", MT_F_CUSTOM, .custom = read_tags, .sub = &mt_sec_custom_tag,
 		.help = "tags of spans by name, at most 32; they replace all of the objects before "
 			"and of the MeshConfig"},
-	{"enableIstioTags", MT_F_SKIP, .quiet = true,
-		.help = "spans have no tags of Istio; `true` gets a note"},
+	{"enableIstioTags", MT_F_BOOL, AT(struct mt_telemetry_trace, istio_tags),
+		.help = "false: spans have no tags of Istio; default: true"},
 	{"useRequestIdForTraceSampling", MT_F_SKIP, .quiet = true,
 		.help = "a request id does not decide about traces; `true` gets a note"},
 };

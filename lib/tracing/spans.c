@@ -16,7 +16,7 @@
 #define EXPORT		  "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 #define RESOURCE_SPANS	  0x0a /* ExportTraceServiceRequest.resource_spans */
 #define SCOPE_SPANS	  0x12 /* ResourceSpans.scope_spans */
-#define OWN_TAGS	  16
+#define OWN_TAGS	  20
 #define MOST_TAGS	  (OWN_TAGS + MT_ALOG_TAGS)
 #define NUMBERS		  6
 #define LONGEST_RESOURCES 1024
@@ -73,7 +73,7 @@ struct span {
 	struct mt_tracing_tag tags[MOST_TAGS];
 	uint32_t n_numbers;
 	char numbers[NUMBERS][20], name[2 * MT_ALOG_ENTRY_TEXT + 1], flags[MT_FLAGS_TEXT],
-		peer[MT_ADDR_STRLEN];
+		peer[MT_ADDR_STRLEN], at[MT_ADDR_STRLEN];
 };
 
 static void add(struct span *to, const char *key, struct mt_slice value)
@@ -100,6 +100,19 @@ static void add_peer(struct span *to, const struct mt_alog_end_value *peer)
 		return;
 	add(to, "network.peer.address", text(mt_addr_str(&peer->addr, to->peer)));
 	add_number(to, "network.peer.port", peer->port);
+}
+
+/* Envoy's tags of it: without a port of clients. */
+static void add_envoy_peer(struct span *to, const struct mt_alog_end_value *peer, bool endpoint)
+{
+	struct mt_slice where;
+
+	if (mt_addr_is_zero(&peer->addr))
+		return;
+	where = endpoint ? text(mt_addr_port_str(&peer->addr, peer->port, to->at)) : text(to->peer);
+	add(to, "peer.address", where);
+	if (endpoint)
+		add(to, "upstream_address", where);
 }
 
 /* Interface/method; the method alone, or the protocol. */
@@ -151,6 +164,7 @@ static void set_call(struct span *to, const struct mt_alog_entry *e, const struc
 	memcpy(to->s.parent, from->parent, sizeof(to->s.parent));
 	to->s.start = e->wall;
 	add_peer(to, &r->ends[MT_ALOG_CLIENT]);
+	add_envoy_peer(to, &r->ends[MT_ALOG_CLIENT], false);
 	add(to, "server.address", r->texts[MT_ALOG_AUTHORITY]);
 	add_number(to, "server.port", e->local_port);
 	add_number(to, "request_size", e->bytes_in);
@@ -166,13 +180,29 @@ static void set_attempt(struct span *to, const struct mt_alog_entry *e,
 	memcpy(to->s.parent, from->call, sizeof(to->s.parent));
 	to->s.start = e->wall + (MT_MAX(from->attempt_at, e->started) - e->started);
 	add_peer(to, &r->ends[MT_ALOG_ENDPOINT]);
+	add_envoy_peer(to, &r->ends[MT_ALOG_ENDPOINT], true);
 	add(to, "server.address", r->texts[MT_ALOG_AUTHORITY]);
 	add(to, "upstream_cluster", r->texts[MT_ALOG_CLUSTER]);
 	to->s.remote.service = r->texts[MT_ALOG_AUTHORITY];
 }
 
-static void make(struct span *to, const struct mt_alog_entry *e, const struct mt_alog_record *r,
-	uint8_t which)
+static void add_istio(struct span *to, const char *const istio[MT_ALOG_ISTIO])
+{
+	static const char *const names[] = {
+		[MT_ALOG_CANONICAL_SERVICE] = "istio.canonical_service",
+		[MT_ALOG_CANONICAL_REVISION] = "istio.canonical_revision",
+		[MT_ALOG_MESH_ID] = "istio.mesh_id",
+		[MT_ALOG_NAMESPACE] = "istio.namespace",
+		[MT_ALOG_CLUSTER_ID] = "istio.cluster_id",
+	};
+
+	for (uint32_t i = 0; i < MT_ALOG_ISTIO; i++)
+		if (istio[i])
+			add(to, names[i], text(istio[i]));
+}
+
+static void make(struct span *to, const struct mt_alog_collector *c, const struct mt_alog_entry *e,
+	const struct mt_alog_record *r, uint8_t which)
 {
 	struct mt_alog_spans from;
 
@@ -186,6 +216,7 @@ static void make(struct span *to, const struct mt_alog_entry *e, const struct mt
 	to->s.tags = to->tags;
 	to->s.local.service = text("meltemi");
 	set_name(to, r);
+	add(to, "component", text("proxy"));
 	add(to, "rpc.system.name", r->texts[MT_ALOG_PROTOCOL]);
 	add(to, "rpc.method", r->texts[MT_ALOG_METHOD].len ? to->s.name : (struct mt_slice){0});
 	if (which == MT_ALOG_SPAN_CALL)
@@ -193,6 +224,8 @@ static void make(struct span *to, const struct mt_alog_entry *e, const struct mt
 	else
 		set_attempt(to, e, r, &from);
 	set_result(to, r);
+	if (from.istio)
+		add_istio(to, c->istio);
 }
 
 /* ---- tags of documents ---------------------------------------------------------------------- */
@@ -205,7 +238,7 @@ static bool is_of(const struct mt_alog_tag *tag, const struct mt_alog_named *nam
 		       0;
 }
 
-/* As in Envoy metadata without a text are no reason for the default. */
+/* As in Envoy, metadata without a text do not give the default. */
 static struct mt_slice value_of(const struct mt_alog_tag *tag, const struct mt_alog_record *r)
 {
 	for (uint32_t i = 0; tag->key.len && i < r->n_named; i++)
@@ -250,7 +283,7 @@ static uint32_t span_otlp(const struct mt_alog_collector *c, const struct mt_alo
 	struct mt_tracing_limits limits = {.tag = c->longest};
 	struct span s;
 
-	make(&s, e, r, which);
+	make(&s, c, e, r, which);
 	put_all(&s, e, r);
 	return mt_tracing_otlp_span(&s.s, &limits, to);
 }
@@ -262,7 +295,7 @@ static uint32_t span_zipkin(const struct mt_alog_collector *c, const struct mt_a
 	struct mt_tracing_limits limits = {.tag = c->longest};
 	struct span s;
 
-	make(&s, e, r, which);
+	make(&s, c, e, r, which);
 	add(&s, "node_id", text(c->sender.node));
 	put_all(&s, e, r);
 	return mt_tracing_zipkin_span(&s.s, &limits, (char *)to);

@@ -223,7 +223,8 @@ static mt_noinline void add_spans(struct mt_proxy *p, const struct mt_exchange *
 		.tags = ex->service->tracing->tags,
 		.trace_len = c->trace_len,
 		.has_parent = c->has_parent,
-		.is_debug = c->is_debug};
+		.is_debug = c->is_debug,
+		.istio = ex->service->tracing->istio};
 
 	memcpy(s.trace, c->trace, sizeof(s.trace));
 	if (c->has_parent)

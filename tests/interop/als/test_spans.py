@@ -95,7 +95,8 @@ def joined(lab, receiver):
     equal(got[2], attempt["spanId"], "the parent that the server got")
     check(call["name"].endswith("DemoService/attachment"), f"name {call['name']}")
     equal((tags(call)["rpc.system.name"], tags(call)["response_code"]), ("dubbo", "200"), "tags of the call")
-    equal(tags(call)["network.peer.address"], "192.0.2.2", "the client")
+    equal((tags(call)["network.peer.address"], tags(call)["peer.address"]), ("192.0.2.2", "192.0.2.2"), "the client")
+    check("istio.canonical_service" in tags(call) and "istio.namespace" in tags(attempt), f"Istio's tags {tags(call)}")
     check(tags(attempt)["upstream_cluster"].startswith("outbound|20880|"), f"tags {tags(attempt)}")
     check(tags(attempt)["network.peer.address"] in (lab.server(1), lab.server(2)), f"the endpoint {tags(attempt)}")
     times = [int(span[key]) for span, key in ((call, "startTimeUnixNano"), (attempt, "startTimeUnixNano"), (attempt, "endTimeUnixNano"),

@@ -182,6 +182,76 @@ static void test_length(void)
 	}
 }
 
+/* As in istiod enableIstioTags of defaultConfig counts only without any other setting. */
+static void test_istio(void)
+{
+	static const char zipkin[] = WITH("    defaultConfig: {tracing: {enableIstioTags: false, "
+					  "zipkin: {address: \"z.x:1\"}}}\n");
+	static const struct {
+		const char *text;
+		bool none, a, b; /* none: without default providers */
+	} wants[] = {
+		{BASE, false, true, true},
+		{BASE ROOT("enableIstioTags: false"), false, false, false},
+		{BASE ROOT("enableIstioTags: false") X("enableIstioTags: true"), false, true,
+			false},
+		{BASE X("enableIstioTags: false}, {randomSamplingPercentage: 9"), false, false,
+			true},
+		{zipkin, false, true, true},
+		{zipkin, true, false, false},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(wants); i++) {
+		char text[4096];
+		struct built b;
+		char *providers;
+
+		snprintf(text, sizeof(text), "%s", wants[i].text);
+		providers = strstr(text, "tracing: [one]");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(providers);
+		if (wants[i].none)
+			memcpy(providers, "tracing: []   ", strlen("tracing: [one]"));
+		b = compiled(text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(service(b.s, "a.test")->tracing);
+		CU_ASSERT_EQUAL(service(b.s, "a.test")->tracing->istio, wants[i].a);
+		CU_ASSERT_EQUAL(service(b.s, "b.test")->tracing->istio, wants[i].b);
+		unbuild(&b);
+	}
+}
+
+/* Their values are those of the Node document. */
+static void test_istio_values(void)
+{
+	static const struct {
+		const char *node, *want[MT_ALOG_ISTIO];
+	} wants[] = {
+		{"metadata: {name: n}", {"n", "latest", "unknown", "default", "unknown"}},
+		{"metadata: {name: n, namespace: edge, labels: {app: gate, version: v2}}",
+			{"gate", "v2", "unknown", "edge", "unknown"}},
+		{"metadata: {name: n, labels: {service.istio.io/canonical-name: c, "
+		 "service.istio.io/canonical-revision: r}}",
+			{"c", "r", "unknown", "default", "unknown"}},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(wants); i++) {
+		const struct mt_alog_collector *c;
+		char text[4096];
+		struct built b;
+
+		snprintf(text, sizeof(text), "apiVersion: meltemi.io/v1\nkind: Node\n%s\n%s%s",
+			wants[i].node,
+			"spec:\n  ports: [{name: p0, device: net_null0, addresses: "
+			"[203.0.113.1/24]}]\n",
+			SERVICE("a", "x", "192.0.2.1") MESH(""));
+		b = compiled(text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s->log);
+		c = b.s->log->outputs[0].collector;
+		for (uint32_t k = 0; k < MT_ALOG_ISTIO; k++)
+			CU_ASSERT_STRING_EQUAL(c->istio[k], wants[i].want[k]);
+		unbuild(&b);
+	}
+}
+
 static void told(const char *text, const char *words)
 {
 	struct built b = compiled(text);
@@ -253,7 +323,7 @@ static void test_refused(void)
 		"{a: b}",
 		"[a]",
 	};
-	char tags[6000], name[5000];
+	char tags[11000], name[5000];
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(bad); i++) {
 		CU_ASSERT_EQUAL(errors_of(bad[i]), 1);
@@ -283,5 +353,6 @@ static void test_refused(void)
 }
 
 const struct mt_test tracing_tags_tests[] = {{"tags of spans", test_tags},
-	{"length of tags", test_length}, {"messages about tags", test_told},
+	{"length of tags", test_length}, {"tags of Istio", test_istio},
+	{"values of Istio's tags", test_istio_values}, {"messages about tags", test_told},
 	{"tags without room", test_no_room}, {"tags that are refused", test_refused}, {0}};

@@ -479,7 +479,6 @@ static void test_noted(void)
 			"spans are sent to the first provider only"},
 		{NODE("") DEFAULT ROOT("{customTags: {a: {formatter: {value: b}}}}"),
 			"the tag is not sent"},
-		{NODE("") DEFAULT ROOT("{enableIstioTags: true}"), "spans have no tags of Istio"},
 		{NODE("") DEFAULT ROOT("{useRequestIdForTraceSampling: true}"),
 			"a request id does not decide about traces"},
 	};

@@ -407,6 +407,7 @@ static void check_sent(bool attempts, bool lines)
 
 	start_sending(attempts, lines);
 	traced.tags = &tags;
+	traced.istio = lines;
 	SEND({"traceparent", SAMPLED}, {"path", "p"});
 	reply_to(scene_connected_server(0));
 	sent = parent();
@@ -416,6 +417,7 @@ static void check_sent(bool attempts, bool lines)
 	CU_ASSERT_TRUE(same(attempts ? s.attempt : s.call, sent.id, MT_SPAN_ID));
 	CU_ASSERT_EQUAL(s.attempt_at > 0, attempts);
 	CU_ASSERT_PTR_EQUAL(s.tags, &tags);
+	CU_ASSERT_EQUAL(s.istio, lines);
 	CU_ASSERT_EQUAL(e->ending, MT_ENDING_ok);
 	CU_ASSERT_STRING_EQUAL(scene_logged_method(e), "m");
 	CU_ASSERT_EQUAL(e->scope && e->scope->n == 0, !lines);

@@ -51,7 +51,8 @@ static void set_output(const struct mt_alog_encoder *encoder, const struct mt_al
 		.sender = {"node-1", "mesh"},
 		.encoder = encoder,
 		.http = http,
-		.longest = 256};
+		.longest = 256,
+		.istio = {"shop", "v2", "mesh", "x", NULL}};
 	const struct mt_alog_want w = {
 		.document = "MeshConfig mesh: provider otel", .key = KEY, .collector = &c};
 	struct mt_err e = {""};
@@ -122,6 +123,7 @@ static void tear_down(void)
 static uint8_t kept[MT_ALOG_KEPT];
 static uint16_t kept_len;
 static const struct mt_alog_tags *wanted_tags;
+static bool wants_istio;
 
 /* An entry of a call from 1 s to 3 s after 1970, with an attempt that begins after 2 s. */
 static void add_method(uint8_t which, uint64_t key, enum mt_ending ending, const char *method)
@@ -131,6 +133,7 @@ static void add_method(uint8_t which, uint64_t key, enum mt_ending ending, const
 	struct mt_alog_spans s = {.key = key,
 		.attempt_at = 6 * MT_SEC,
 		.tags = wanted_tags,
+		.istio = wants_istio,
 		.trace_len = MT_TRACE_ID,
 		.has_parent = true};
 	uint32_t n = (uint32_t)strlen(method), len = mt_alog_entry_size(3, n, 0, kept_len);
@@ -243,8 +246,9 @@ static void check_call(const Otlp__Span *s)
 	CU_ASSERT_PTR_NULL(s->status);
 	CU_ASSERT_EQUAL(s->flags, 0x301); /* the parent is remote */
 	CU_ASSERT_STRING_EQUAL(tags(s->attributes, s->n_attributes),
-		"rpc.system.name=dubbo rpc.method=a.B/m network.peer.address=192.0.2.1 "
-		"network.peer.port=1000 server.address=a.test server.port=1 request_size=12 "
+		"component=proxy rpc.system.name=dubbo rpc.method=a.B/m "
+		"network.peer.address=192.0.2.1 network.peer.port=1000 peer.address=192.0.2.1 "
+		"server.address=a.test server.port=1 request_size=12 "
 		"response_size=0 response_code=200");
 }
 
@@ -259,8 +263,10 @@ static void check_attempt(const Otlp__Span *s)
 	CU_ASSERT_EQUAL(s->end_time_unix_nano, 3 * MT_SEC);
 	CU_ASSERT_EQUAL(s->flags, 0x101);
 	CU_ASSERT_STRING_EQUAL(tags(s->attributes, s->n_attributes),
-		"rpc.system.name=dubbo rpc.method=a.B/m network.peer.address=192.0.2.2 "
-		"network.peer.port=20880 server.address=a.test "
+		"component=proxy rpc.system.name=dubbo rpc.method=a.B/m "
+		"network.peer.address=192.0.2.2 network.peer.port=20880 "
+		"peer.address=192.0.2.2:20880 upstream_address=192.0.2.2:20880 "
+		"server.address=a.test "
 		"upstream_cluster=outbound|1||a.test response_code=200");
 }
 
@@ -368,6 +374,22 @@ static void test_tags(void)
 	clear_tags();
 }
 
+/* Istio's tags name the proxy; an unknown one is left out. */
+static void test_istio_tags(void)
+{
+	wants_istio = true;
+	set_up();
+	add(MT_ALOG_SPAN_CALL | MT_ALOG_SPAN_ATTEMPT, KEY, MT_ENDING_ok);
+	wait_written(2);
+	for (uint32_t i = 0; i < 2; i++)
+		CU_ASSERT_PTR_NOT_NULL(strstr(tags(span(i)->attributes, span(i)->n_attributes),
+			" response_code=200 istio.canonical_service=shop "
+			"istio.canonical_revision=v2 istio.mesh_id=mesh istio.namespace=x"));
+	CU_ASSERT_PTR_NULL(strstr(tags(span(0)->attributes, span(0)->n_attributes), "cluster_id"));
+	tear_down();
+	wants_istio = false;
+}
+
 /* As many as there may be, with long values, leave a span that can be read. */
 static void test_many_tags(void)
 {
@@ -387,7 +409,7 @@ static void test_many_tags(void)
 	set_up();
 	add(MT_ALOG_SPAN_CALL, KEY, MT_ENDING_connection_lost);
 	wait_written(1);
-	CU_ASSERT_EQUAL(span(0)->n_attributes, 11 + MT_ALOG_TAGS);
+	CU_ASSERT_EQUAL(span(0)->n_attributes, 13 + MT_ALOG_TAGS);
 	CU_ASSERT_EQUAL(strlen(span(0)->attributes[20]->value->string_value), 256);
 	tear_down();
 	clear_tags();
@@ -455,10 +477,11 @@ static void test_zipkin(void)
 		"{\"duration\":2000000,\"id\":\"0303030303030303\",\"kind\":\"SERVER\","
 		"\"localEndpoint\":{\"serviceName\":\"meltemi\"},\"name\":\"a.B/m\","
 		"\"parentId\":\"0202020202020202\",\"remoteEndpoint\":{\"ipv4\":\"192.0.2.1\","
-		"\"port\":1000},\"tags\":{\"error\":"
+		"\"port\":1000},\"tags\":{\"component\":\"proxy\",\"error\":"
 		"\"upstream_reset_before_response_started{connection_termination}\","
 		"\"error.type\":\"connection_lost\",\"network.peer.address\":\"192.0.2.1\","
-		"\"network.peer.port\":\"1000\",\"node_id\":\"node-1\",\"request_size\":\"12\","
+		"\"network.peer.port\":\"1000\",\"node_id\":\"node-1\",\"peer.address\":\"192.0.2."
+		"1\",\"request_size\":\"12\","
 		"\"response_code\":\"503\",\"response_flags\":\"UC\",\"response_size\":\"0\","
 		"\"rpc.method\":\"a.B/m\",\"rpc.system.name\":\"dubbo\","
 		"\"server.address\":\"a.test\",\"server.port\":\"1\"},\"timestamp\":1000000,"
@@ -467,13 +490,16 @@ static void test_zipkin(void)
 		"{\"duration\":1000000,\"id\":\"0404040404040404\",\"kind\":\"CLIENT\","
 		"\"localEndpoint\":{\"serviceName\":\"meltemi\"},\"name\":\"a.B/m\","
 		"\"parentId\":\"0303030303030303\",\"remoteEndpoint\":{\"ipv4\":\"192.0.2.2\","
-		"\"port\":20880,\"serviceName\":\"a.test\"},\"tags\":{\"error\":"
+		"\"port\":20880,\"serviceName\":\"a.test\"},\"tags\":{\"component\":\"proxy\","
+		"\"error\":"
 		"\"upstream_reset_before_response_started{connection_termination}\","
 		"\"error.type\":\"connection_lost\",\"network.peer.address\":\"192.0.2.2\","
-		"\"network.peer.port\":\"20880\",\"node_id\":\"node-1\",\"response_code\":\"503\","
+		"\"network.peer.port\":\"20880\",\"node_id\":\"node-1\",\"peer.address\":\"192.0.2."
+		"2:20880\",\"response_code\":\"503\","
 		"\"response_flags\":\"UC\",\"rpc.method\":\"a.B/m\","
 		"\"rpc.system.name\":\"dubbo\",\"server.address\":\"a.test\","
-		"\"upstream_cluster\":\"outbound|1||a.test\"},\"timestamp\":2000000,"
+		"\"upstream_address\":\"192.0.2.2:20880\",\"upstream_cluster\":\"outbound|1||a."
+		"test\"},\"timestamp\":2000000,"
 		"\"traceId\":\"01010101010101010101010101010101\"}");
 	json_decref(list);
 	tear_down_http();
@@ -552,7 +578,8 @@ static void test_same_requests(void)
 
 const struct mt_test export_tests[] = {{"spans of entries", test_spans},
 	{"entries without spans", test_others}, {"spans of failed calls", test_failed},
-	{"tags of documents", test_tags}, {"many tags of documents", test_many_tags},
+	{"tags of documents", test_tags}, {"tags of Istio", test_istio_tags},
+	{"many tags of documents", test_many_tags},
 	{"tags of documents at Zipkin", test_zipkin_tags}, {"OTLP by HTTP", test_otlp_http},
 	{"spans at Zipkin", test_zipkin}, {"any method at Zipkin", test_zipkin_bytes},
 	{"same requests", test_same_requests}, {0}};
