@@ -125,7 +125,7 @@ const char *mt_b_protocol_remedy(struct mt_build *b, const char *name)
 	while ((p = mt_strmap_next(&b->protocols, &pos, NULL)) != NULL)
 		mt_suggest_offer(&near, p->name);
 	return near.best ? mt_region_printf(&b->tmp, "did you mean %s?", near.best)
-			 : "add an ApplicationProtocol document that names its codec";
+			 : "add its codec file, or an ApplicationProtocol that names its codec";
 }
 
 static bool same_token(const char *token, size_t len, const char *word)

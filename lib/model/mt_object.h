@@ -107,7 +107,7 @@ static inline const char *mt_object_key(const struct mt_object *o)
 int mt_object_cmp(const struct mt_object *a, const struct mt_object *b);
 /* Orders objects of any kind by precedence: the oldest first, then by name, then by namespace. */
 int mt_object_age_cmp(const struct mt_object *a, const struct mt_object *b);
-/* Formats "Kind NAMESPACE/NAME". Returns the result of snprintf(). */
+/* Formats "Kind NAMESPACE/NAME" or, without a namespace, "Kind NAME". Returns as snprintf(). */
 int mt_object_str(const struct mt_object *o, char *buf, size_t size);
 
 /*

@@ -141,6 +141,9 @@ bool mt_content_hash_parse(const char *text, struct mt_content_hash *h)
 
 int mt_object_str(const struct mt_object *o, char *buf, size_t size)
 {
+	/* Some kinds have no namespaces. */
+	if (*o->kind && *o->name && !*o->ns)
+		return snprintf(buf, size, "%s %s", o->kind, o->name);
 	return snprintf(buf, size, "%s %s/%s", *o->kind ? o->kind : "document",
 		*o->ns ? o->ns : "?", *o->name ? o->name : "?");
 }

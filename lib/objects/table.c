@@ -73,10 +73,12 @@ static void add_origin(struct mt_object_table *t, struct mt_object_row *row, str
 static void add_double(struct mt_object_table *t, struct mt_object_row *first, struct mt_object *o,
 	enum mt_owning rank)
 {
-	const char *younger = rank == first->rank
+	const char *younger = rank != first->rank
+				      ? "%s:%u of this name has an address or a host that the Node "
+					"gives to a source"
+			      : o->created != first->o->created
 				      ? "%s:%u is the older one of this name"
-				      : "%s:%u of this name has an address or a host that the Node "
-					"gives to a source";
+				      : "%s:%u has this name, too, and is used: neither is older";
 	bool counts = o->may_restrict && o->status != MT_OBJECT_REFUSED;
 	struct mt_object_row *row;
 	uint32_t at = (uint32_t)(first - t->rows);

@@ -122,6 +122,10 @@ sed -i 's/^  calls: .*/  calls: often/' "$work/codecs/awesome.yaml"
 check codec-mistake 1 "codecs/awesome.yaml:6: error: spec.calls: "
 sed -i 's/^  calls: .*/  calls: serial/' "$work/codecs/awesome.yaml"
 check codec-serial 0 " 0 warnings" --strict
+sed 's/^  calls: .*/  calls: multiplexed/' "$work/codecs/awesome.yaml" >"$work/codecs/again.yaml"
+check codec-twice 1 "error: Codec awesome is refused: "
+check codec-twice 1 ":2 has this name, too, and is used: neither is older"
+rm "$work/codecs/again.yaml"
 cp "$work/codecs/awesome.yaml" "$work/docs/"
 check codec-elsewhere 1 "docs/awesome.yaml:2: error: codecs are read only from directories of spec.codecs (move the document"
 cp "$here/bad/protocol-unknown-codec.yaml" "$work/codecs/"
@@ -131,7 +135,9 @@ cp "$work/node-of-all" "$work/node.yaml"
 fresh
 cp "$here/odd/one-name-a.yaml" "$here/odd/one-name-b.yaml" "$work/docs/"
 check odd/one-name 1 ".yaml:2: error: ServiceEntry default/twice is refused: "
-check odd/one-name 1 ".yaml:2 is the older one of this name"
+check odd/one-name 1 ".yaml:2 has this name, too, and is used: neither is older"
+sed -i '/^metadata:/s/}/, creationTimestamp: "2020-01-01T00:00:00Z"}/' "$work/docs/one-name-b.yaml"
+check odd/one-name-dated 1 "one-name-a.yaml:2 is the older one of this name"
 while IFS=$'\t' read -r file stands verdict line words; do
 	case $file in '#'*) continue ;; esac
 	fresh

@@ -123,6 +123,15 @@ static void unknown_protocol(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
 	CU_ASSERT_EQUAL_FATAL(sc.s->n_listeners, 1);
 	CU_ASSERT_TRUE(sc.s->listeners[0].protos->codec->opaque);
+	scene_write(&sc, "a.yaml",
+		ISTIO("ServiceEntry", "a",
+			"x") "  hosts: [a.x]\n  ports: [{number: 80, name: "
+			     "tcp-metaprotocol-acme}]\n"
+			     "  resolution: STATIC\n  endpoints: [{address: 198.51.100.1}]\n");
+	scene_load(&sc);
+	CU_ASSERT_STRING_EQUAL(note_of(&sc, "ServiceEntry", "a"),
+		"unknown protocol \"acme\": it is forwarded as opaque TCP (add its codec file, or "
+		"an ApplicationProtocol that names its codec)");
 	scene_end(&sc);
 }
 
