@@ -178,6 +178,26 @@ static void put_refusal(struct sentence *s, const struct mt_ct_cause *why)
 
 /* ---- none ---------------------------------------------------------------------------------- */
 
+/*
+ * True if the place decided that no variant, or no kind of its variant, matches. Variants often
+ * have the same place. A place after another one was found for the last variant only.
+ */
+static bool is_cause(const struct sentence *s, uint32_t i, bool kind)
+{
+	const struct mt_codecfile_view *v = s->of->view;
+	const struct mt_codecfile_place *p = &v->places[i];
+
+	if (kind)
+		return p->variant == s->variant && p->tested;
+	if (!p->matched || (v->n_variants > 1 && p->at.base != MT_CT_START))
+		return false;
+	for (uint32_t k = 0; k < i; k++)
+		if (v->places[k].matched && strcmp(v->places[k].name, p->name) == 0 &&
+			memcmp(&v->places[k].at, &p->at, sizeof(p->at)) == 0)
+			return false;
+	return true;
+}
+
 static void put_fault(struct sentence *s, const struct mt_ct_cause *why)
 {
 	const struct mt_codecfile_view *v = s->of->view;
@@ -191,12 +211,10 @@ static void put_fault(struct sentence *s, const struct mt_ct_cause *why)
 		put(s, "%s", why->fault + strlen("codec file: "));
 	if (kind)
 		s->variant = why->op->m;
-	if (!kind && (!match || v->n_variants > 1))
+	if (!kind && !match)
 		return;
 	for (uint32_t i = 0; i < v->n_places; i++) {
-		const struct mt_codecfile_place *p = &v->places[i];
-
-		if (p->variant != s->variant || !(kind ? p->tested : p->matched))
+		if (!is_cause(s, i, kind))
 			continue;
 		put(s, "%s", before);
 		put_value(s, i);

@@ -256,6 +256,23 @@ spec:
   frame: {from: line, length: size, max: 1000}
   messages: [{is: request, from: client}, {is: reply, from: server}]
 """
+VARIANTS = """apiVersion: meltemi.io/v1
+kind: Codec
+metadata: {name: variants}
+spec:
+  calls: serial
+  variants:
+  - name: one
+    places: {magic: {at: 0, size: 1}, kind: {at: 1, size: 1}}
+    match: {magic: 1}
+    frame: {size: 4, max: 4}
+    messages: [{is: request, from: client, when: {kind: 1}}, {is: reply, from: server, when: {kind: 2}}]
+  - name: two
+    places: {magic: {at: 0, size: 1}, length: {at: 1, size: 1}, form: {at: 2, size: 1}}
+    match: {magic: [1, 2], form: {max: 3}}
+    frame: {length: length, max: 100}
+    messages: [{is: request, from: client, when: {form: 1}}, {is: reply, from: server}]
+"""
 
 
 def causes(scratch):
@@ -279,6 +296,10 @@ def causes(scratch):
             (message(kind=9), 1, ["not a message of the client: no kind of message matches: kind is 9; Meltemi ends"]),
             (message(magic=0xab), 1, ["not a message of the client: match does not hold: magic is 171; Meltemi ends"])):
         has(run("codec", "test", file, "-", status=status, stdin=b"client: " + data.hex().encode())[0], *texts)
+    variants = scratch / "variants.yaml"
+    variants.write_text(VARIANTS)
+    has(run("codec", "test", variants, "-", status=1, stdin=b"client: 02040900")[0],
+        "not a message of the client: no variant matches: magic is 2, form is 9; Meltemi ends")
     long = "client: ac3e 02 00 00000007 00000015 0000 0002 0009 616e6e"
     has(run("codec", "test", scratch / "acme.yaml", "-", status=1, stdin=long.encode())[0],
         "refused as bad_request: user is longer than its message or container")
