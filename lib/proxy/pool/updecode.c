@@ -260,6 +260,20 @@ static void whole_reply(struct mt_proxy *p, struct mt_up *u)
 		mt_reply_settle(p, down);
 }
 
+/* Does what an event wants, unless it contradicts its codec file, for example by its checksum. */
+static void obey(struct mt_proxy *p, struct mt_up *u)
+{
+	if (mt_unlikely(u->msg.refuse))
+		return;
+	if (u->msg.event == MT_EVENT_DRAIN) {
+		mt_count(p->counters, MT_PROXY_up_event_drain);
+		mt_ep_said(p, u->lanes, true);
+		mt_up_drain(p, u);
+	} else if (u->msg.event == MT_EVENT_RESUME) {
+		mt_ep_said(p, u->lanes, false);
+	}
+}
+
 void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 {
 	uint32_t len = u->msg.len;
@@ -275,13 +289,7 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 		mt_silence_answered(p, u);
 		break;
 	case MT_MSG_EVENT:
-		if (u->msg.event == MT_EVENT_DRAIN) {
-			mt_count(p->counters, MT_PROXY_up_event_drain);
-			mt_ep_said(p, u->lanes, true);
-			mt_up_drain(p, u);
-		} else if (u->msg.event == MT_EVENT_RESUME) {
-			mt_ep_said(p, u->lanes, false);
-		}
+		obey(p, u);
 		break;
 	case MT_MSG_REQUEST:
 	case MT_MSG_ONEWAY:

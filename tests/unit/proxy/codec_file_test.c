@@ -563,6 +563,22 @@ static void test_goaway(void)
 	small_stop();
 }
 
+/* A server's event that contradicts the file has no effect; one that does not drains. */
+static void test_event(void)
+{
+	struct fake_conn *c = small_start(), *s;
+
+	small_passes(c, 7);
+	s = scene_connected_server(0);
+	for (uint8_t version = 2; version > 0; version--) {
+		small_make(SMALL_GOAWAY, version, 0, 0, SMALL);
+		CU_ASSERT_TRUE_FATAL(lab_feed(s, small, SMALL));
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_event_drain), version == 1);
+	}
+	lab_close(c, MT_CLOSE_RESET);
+	small_stop();
+}
+
 const struct mt_test codec_file_tests[] = {
 	{"the native codec", test_native},
 	{"the file", test_file},
@@ -574,5 +590,6 @@ const struct mt_test codec_file_tests[] = {
 	{"replies that contradict their file", test_contradictions},
 	{"classes of errors", test_classes},
 	{"goaway with an id of two bytes", test_goaway},
+	{"events that contradict their file", test_event},
 	{0},
 };
