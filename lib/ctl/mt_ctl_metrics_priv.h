@@ -14,7 +14,7 @@ enum mt_series_kind {
 	MT_SERIES_ENDPOINT, /* cluster, endpoint */
 	MT_SERIES_ROUTE,    /* service, route, match */
 	MT_SERIES_LIMIT,    /* service, kind, rule */
-	MT_SERIES_PORTION,  /* for Istio's metrics of calls: host, and workload of the endpoints */
+	MT_SERIES_PORTION,  /* Istio's metrics of calls: host, workloads of endpoint and client */
 	MT_SERIES_KINDS
 };
 #define MT_SERIES_LABELS 3
@@ -173,8 +173,8 @@ void mt_fill_service_values(struct mt_service_values *v, const struct mt_service
 struct mt_examples_of {
 	uint32_t index; /* mt_service.index */
 	uint64_t id;	/* mt_service.id */
-	bool portion;	/* only those that ended at `workload` */
-	uint64_t workload;
+	bool portion;	/* only those by `caller` that ended at `workload` */
+	uint64_t workload, caller;
 };
 /* exemplars.c: adds the exemplars of a service or portion; labels are allocated in `r`. */
 void mt_examples_add(const struct mt_ctl *c, const struct mt_examples_of *of, struct mt_region *r,
@@ -213,31 +213,35 @@ struct mt_istio_service {
 struct mt_istio_served {
 	const struct mt_istio_service *of; /* also what its host's other services joined */
 	struct mt_peer peer;		   /* the workload where the calls ended */
+	struct mt_peer caller;		   /* the client's workload; all NULL: unknown */
 	struct mt_examples_of examples;
 };
 /* Made in `r`, which must outlive it, with copies of the snapshot's texts. NULL: no memory. */
 struct mt_istio_service *mt_istio_service_of(
 	struct mt_region *r, const struct mt_snapshot *snap, const struct mt_service *s);
-/* Copies the workload's labels. NULL: no memory. */
+/* Copies the workloads' labels. NULL: no memory. */
 struct mt_istio_served *mt_istio_served_of(struct mt_region *r, const struct mt_istio_service *of,
-	const struct mt_examples_of *examples, const struct mt_peer *peer);
+	const struct mt_examples_of *examples, const struct mt_peer *peer,
+	const struct mt_peer *caller);
 /* Adds another service of the same host. */
 void mt_istio_service_join(struct mt_istio_service *to, const struct mt_istio_service *more);
 bool mt_istio_reports(const struct mt_istio_service *s, enum mt_istio_reporter r);
 /*
  * Appends the labels as text. served: the workload where the calls ended; NULL: for opaque TCP,
- * with the labels that all endpoints share.
+ * with the labels that all endpoints share. caller: the client's workload; NULL: unknown.
  */
 void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
-	const struct mt_peer *served, enum mt_istio_reporter r, struct mt_text_buf *out);
+	const struct mt_peer *served, const struct mt_peer *caller, enum mt_istio_reporter r,
+	struct mt_text_buf *out);
 
-/* istio_portions.c: a portion with a service and a workload that the configuration has. */
+/* istio_portions.c: a portion with a service and workloads that the configuration has. */
 #define MT_NO_SERVICE UINT32_MAX
 struct mt_istio_portion {
-	uint64_t key, service, workload; /* as in mt_portion */
-	uint16_t worker, at;		 /* the worker, and the place in its table */
-	uint32_t of;			 /* mt_snapshot.services[of] */
-	const struct mt_peer *peer;	 /* in the snapshot; all NULL: unknown */
+	uint64_t key, service, workload, caller; /* as in mt_portion */
+	uint16_t worker, at;			 /* the worker, and the place in its table */
+	uint32_t of;				 /* mt_snapshot.services[of] */
+	const struct mt_peer *peer;		 /* in the snapshot; all NULL: unknown */
+	const struct mt_peer *by; /* the caller's (mt_conf_caller()); all NULL: unknown */
 };
 /* For free(). NULL: no memory. */
 struct mt_istio_portion *mt_istio_portions(

@@ -437,8 +437,9 @@ static const struct mt_field admin_fields[] = {
 			"(default), `any` or none (`off`); no request changes anything"},
 	{"workloadSeries", MT_F_NUM, AT(struct mt_node_admin, workload_series), .min = 1,
 		.max = 2000,
-		.help = "pairs of service and workload with series of their own among Istio's "
-			"metrics of calls; the rest are `other`; default: 500"},
+		.help = "combinations of service, server's and client's workload with series of "
+			"their own among Istio's metrics of calls; the rest are `other`; default: "
+			"500"},
 	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log,
 		.help = "what is logged"},
 	{"tls", MT_F_POINTER, AT(struct mt_node_admin, tls), .sub = &mt_sec_node_tls,

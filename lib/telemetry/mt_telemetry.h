@@ -21,7 +21,7 @@
  * - A round of OTLP is one scrape; its memory is that of the scrape and one request. Label sets,
  *   which are prepared as text, are parsed once for consecutive samples with the same set.
  * - Bounded cardinality (fold.c): 500 services, 2,000 endpoints, 2,000 routes, 1,000 rules of rate
- *   limits, and 500 pairs of service and workload (Istio's metrics of calls; or the
+ *   limits, and 500 combinations of service and workloads (Istio's metrics of calls; or the
  *   Node's number) have series of their own, the first ones, as long as they exist. All others are
  *   summed in series with the label `other` (meltemi_series_folded is their number). The sum adds
  *   the increments of each member since the last read, so it never decreases when a member leaves:

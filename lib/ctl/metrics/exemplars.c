@@ -30,7 +30,8 @@ static const char *labels_of(uint16_t worker, const struct mt_exemplar *e, struc
 
 static bool is_of(const struct mt_exemplar *e, const struct mt_examples_of *of)
 {
-	return e->service == of->id && (!of->portion || e->workload == of->workload);
+	return e->service == of->id &&
+	       (!of->portion || (e->workload == of->workload && e->caller == of->caller));
 }
 
 void mt_examples_add(const struct mt_ctl *c, const struct mt_examples_of *of, struct mt_region *r,

@@ -3,8 +3,8 @@
  * Labels of Istio's metrics. The node reports calls as `source`, like a client's sidecar, and those
  * of an inbound listener as `destination`. Calls of servers without a sidecar it reports as both,
  * because Istio's dashboards show what destinations report. Calls are counted by the workload where
- * they ended (mt_portion.h). Opaque TCP is counted by service, so a label of its destination is
- * known if all endpoints of the service share it.
+ * they ended, and by the client's (mt_portion.h). Opaque TCP is counted by service, so a label of
+ * its destination is known if all endpoints of the service share it.
  */
 #include "mt_ctl_metrics_priv.h"
 
@@ -70,7 +70,8 @@ struct mt_istio_service *mt_istio_service_of(
 }
 
 struct mt_istio_served *mt_istio_served_of(struct mt_region *r, const struct mt_istio_service *of,
-	const struct mt_examples_of *examples, const struct mt_peer *peer)
+	const struct mt_examples_of *examples, const struct mt_peer *peer,
+	const struct mt_peer *caller)
 {
 	struct mt_istio_served *to = mt_region_alloc(r, sizeof(*to));
 
@@ -78,8 +79,10 @@ struct mt_istio_served *mt_istio_served_of(struct mt_region *r, const struct mt_
 		return NULL;
 	to->of = of;
 	to->examples = *examples;
-	for (int i = 0; i < MT_PEER_LABELS; i++)
+	for (int i = 0; i < MT_PEER_LABELS; i++) {
 		to->peer.label[i] = keep(r, peer->label[i]);
+		to->caller.label[i] = keep(r, caller->label[i]);
+	}
 	return to;
 }
 
@@ -160,10 +163,22 @@ bool mt_istio_reports(const struct mt_istio_service *s, enum mt_istio_reporter r
 	return r == MT_ISTIO_SOURCE || (s->called && !s->not_bare);
 }
 
-void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
-	const struct mt_peer *served, enum mt_istio_reporter r, struct mt_text_buf *out)
+/* An unknown caller is this node, unless the node is the servers' own proxy. */
+static const struct mt_peer *source_of(
+	const struct mt_istio_service *s, const struct mt_peer *caller, const struct mt_peer *self)
 {
 	static const struct mt_peer unknown;
+
+	for (int i = 0; caller && i < MT_PEER_LABELS; i++)
+		if (caller->label[i])
+			return caller;
+	return s->inbound ? &unknown : self;
+}
+
+void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
+	const struct mt_peer *served, const struct mt_peer *caller, enum mt_istio_reporter r,
+	struct mt_text_buf *out)
+{
 	const struct mt_peer self = self_of(c);
 	const struct mt_label reporter = {
 		"reporter", r == MT_ISTIO_SOURCE ? "source" : "destination"};
@@ -171,7 +186,7 @@ void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_i
 	const struct mt_label protocol = {"request_protocol", known ? known : UNKNOWN};
 
 	mt_labels_add(out, &reporter, 1);
-	add_side(out, source_names, s->inbound ? &unknown : &self);
+	add_side(out, source_names, source_of(s, caller, &self));
 	add_side(out, destination_names, s->inbound ? &self : served ? served : &s->peer);
 	add_service(out, host, s->ns ? s->ns : s->peer.label[MT_PEER_NAMESPACE]);
 	mt_labels_add(out, &protocol, 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Portions of services' calls (mt_portion.h) with the service and the workload that the present
+ * Portions of services' calls (mt_portion.h) with the service and the workloads that the present
  * configuration has for them. Portions of others are left out: their names are not known any more.
  */
 #include "mt_ctl_metrics_priv.h"
@@ -19,6 +19,7 @@ static uint32_t used(const struct mt_ctl *c, struct mt_istio_portion *to, uint32
 				to[n] = (struct mt_istio_portion){.key = key,
 					.service = mt_count_read(&table[i].service),
 					.workload = mt_count_read(&table[i].workload),
+					.caller = mt_count_read(&table[i].caller),
 					.worker = w,
 					.at = (uint16_t)i,
 					.of = MT_NO_SERVICE};
@@ -101,7 +102,8 @@ struct mt_istio_portion *mt_istio_portions(
 	for (uint32_t i = 0; i < room; i++) {
 		if (!v[i].workload)
 			v[i].peer = &unknown;
-		if (v[i].peer && v[i].of != MT_NO_SERVICE)
+		v[i].by = v[i].caller ? mt_conf_caller(c->env.conf, v[i].caller) : &unknown;
+		if (v[i].peer && v[i].by && v[i].of != MT_NO_SERVICE)
 			v[kept++] = v[i];
 	}
 	*n = kept;

@@ -140,6 +140,13 @@ static void collect_folded(struct mt_collect *k)
 		mt_emit(k, mt_scrape_folded(k->c, kind), {"kind", words[kind]});
 }
 
+static void collect_callers(struct mt_collect *k)
+{
+	const struct mt_conf *conf = k->c->env.conf;
+
+	mt_emit(k, conf ? mt_conf_callers_unplaced(conf) : 0);
+}
+
 #define SVC(m) offsetof(struct mt_service_values, stats.m)
 #define EP(m)  offsetof(struct mt_endpoint_values, m)
 
@@ -217,5 +224,9 @@ const struct mt_family_row mt_families_service[] = {
 		"services, endpoints, routes, rules of limits, and services' workloads without "
 		"series of their own, summed up as `other`",
 		collect_folded, 0},
+	{"meltemi_callers_left_out", MT_GAUGE, "addresses", "",
+		"addresses of workloads without room among 65,536; their clients have no known "
+		"workload",
+		collect_callers, 0},
 	{0},
 };

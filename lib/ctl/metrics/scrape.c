@@ -192,24 +192,30 @@ static int name_services(struct mt_scrape *s, const struct mt_snapshot *snap)
 	return s->region.failed ? -ENOMEM : 0;
 }
 
+static const char *hex_of(struct mt_scrape *s, uint64_t id)
+{
+	return mt_region_printf(&s->region, "%" PRIx64, id);
+}
+
 /*
- * The second label distinguishes workloads of a host. All of an inbound service are this node, and
- * need no labels: a host that also has other ports would get some of theirs.
+ * The second label distinguishes workloads of a host, and the third one callers. All workloads of
+ * an inbound service are this node, and need no labels: a host that also has other ports would get
+ * some of theirs.
  */
 static struct key key_of_portion(
 	struct mt_scrape *s, const struct key *service, const struct mt_istio_portion *p)
 {
 	static const struct mt_peer unknown;
 	bool apart = p->workload && !service->istio->inbound;
-	const struct mt_examples_of examples = {service->index, service->id, true, p->workload};
+	const struct mt_examples_of examples = {
+		service->index, service->id, true, p->workload, p->caller};
 
-	return (struct key){
-		.label = {service->label[0],
-			apart ? mt_region_printf(&s->region, "%" PRIx64, p->workload) : ""},
+	return (struct key){.label = {service->label[0], apart ? hex_of(s, p->workload) : "",
+				    p->caller ? hex_of(s, p->caller) : ""},
 		.index = portion_index(p),
 		.id = p->key,
 		.served = mt_istio_served_of(
-			&s->region, service->istio, &examples, apart ? p->peer : &unknown)};
+			&s->region, service->istio, &examples, apart ? p->peer : &unknown, p->by)};
 }
 
 /* Call it after name_services(). */
@@ -418,6 +424,7 @@ static void make_istio(
 	static const struct mt_istio_service unknown;
 	const struct mt_istio_service *of = k->served ? k->served->of : k->istio;
 	const struct mt_peer *served = k->served ? &k->served->peer : &unknown.peer;
+	const struct mt_peer *caller = k->served ? &k->served->caller : NULL;
 	bool opaque = kind == MT_SERIES_SERVICE;
 
 	of = of ? of : &unknown;
@@ -429,7 +436,7 @@ static void make_istio(
 
 		if (!mt_istio_reports(of, i))
 			continue;
-		mt_istio_labels(s->c, row->label[0], of, opaque ? NULL : served, i, &made);
+		mt_istio_labels(s->c, row->label[0], of, opaque ? NULL : served, caller, i, &made);
 		row->istio[i] = keep(s, made.p);
 		mt_text_fini(&made);
 	}

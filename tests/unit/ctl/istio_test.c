@@ -104,7 +104,7 @@ static bool is_of(struct mt_ctl *c, const char *host, const struct mt_istio_serv
 
 	snprintf(whole, sizeof(whole), "%s,request_protocol=\"%s\"", want, protocol);
 	want = whole;
-	mt_istio_labels(c, host, s, opaque ? NULL : &s->peer, r, &out);
+	mt_istio_labels(c, host, s, opaque ? NULL : &s->peer, NULL, r, &out);
 	same = strcmp(out.p, want) == 0;
 	if (!same)
 		printf("\n  %s\n  %s\n", out.p, want);
@@ -232,6 +232,49 @@ static void others(void)
 	mt_ctl_destroy(c);
 }
 
+/* ---- callers ---------------------------------------------------------------------------------- */
+
+#define BY                                                                                         \
+	"source_workload=\"w\",source_workload_namespace=\"web\",source_cluster=\"unknown\","      \
+	"source_app=\"unknown\",source_version=\"unknown\",source_canonical_service=\"unknown\","  \
+	"source_canonical_revision=\"unknown\""
+
+/* True if a service's calls by the caller have these labels first. */
+static bool begins(struct mt_ctl *c, const struct mt_istio_service *s, const struct mt_peer *caller,
+	enum mt_istio_reporter r, const char *want)
+{
+	struct mt_text_buf out = {0};
+	bool same;
+
+	mt_istio_labels(c, "a.x", s, &s->peer, caller, r, &out);
+	same = strncmp(out.p, want, strlen(want)) == 0;
+	if (!same)
+		printf("\n  %s\n  %s\n", out.p, want);
+	mt_text_fini(&out);
+	return same;
+}
+
+/* A caller that is known is the source, whatever the node is. */
+static void callers(void)
+{
+	const struct mt_istio_service called = {.called = true}, inbound = {.inbound = true};
+	const struct mt_peer nobody = {.label = {NULL}},
+			     by = {.label = {
+					   [MT_PEER_WORKLOAD] = "w", [MT_PEER_NAMESPACE] = "web"}};
+	struct mt_ctl *c = test_ctl(&env);
+
+	CU_ASSERT_TRUE(begins(c, &called, &by, MT_ISTIO_SOURCE, "reporter=\"source\"," BY ","));
+	CU_ASSERT_TRUE(
+		begins(c, &called, &by, MT_ISTIO_DESTINATION, "reporter=\"destination\"," BY ","));
+	CU_ASSERT_TRUE(begins(c, &inbound, &by, MT_ISTIO_DESTINATION,
+		"reporter=\"destination\"," BY "," NODE("destination")));
+	CU_ASSERT_TRUE(begins(
+		c, &called, &nobody, MT_ISTIO_SOURCE, "reporter=\"source\"," NODE("source") ","));
+	CU_ASSERT_TRUE(begins(c, &inbound, &nobody, MT_ISTIO_DESTINATION,
+		"reporter=\"destination\"," NOBODY("source") ","));
+	mt_ctl_destroy(c);
+}
+
 /* ---- metrics that are off -------------------------------------------------------------------- */
 
 /* Bits are of families in the order of the exposition. */
@@ -284,6 +327,6 @@ static void joined_protocols(void)
 
 const struct mt_test istio_tests[] = {{"services of documents", of_documents},
 	{"destinations of other services", of_other_services},
-	{"inbound services, and hosts", others}, {"families of metrics", families},
-	{"metrics of several ports", joined_ports},
+	{"inbound services, and hosts", others}, {"callers", callers},
+	{"families of metrics", families}, {"metrics of several ports", joined_ports},
 	{"protocols of several ports", joined_protocols}, {0}};

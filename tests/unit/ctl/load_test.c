@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "suites.h"
 
+#include "mt_callers.h"
 #include "mt_ctl_metrics_priv.h"
 #include "mt_source.h"
 #include "mt_strmap.h"
@@ -192,18 +193,25 @@ static void end_portions(void)
 }
 
 /* A portion with that many good replies, of 100 bytes and 50 us each. Readers search all places. */
-static struct mt_portion *portion(uint64_t service, uint64_t workload, uint64_t ok)
+static struct mt_portion *portion_by(
+	uint64_t caller, uint64_t service, uint64_t workload, uint64_t ok)
 {
 	struct mt_portion *p = &made_up_portions[n_portions++];
 
-	p->key = mt_portion_key(service, workload, 0);
+	p->key = mt_portion_key(service, workload, caller);
 	p->service = service;
 	p->workload = workload;
+	p->caller = caller;
 	p->stats.requests = p->stats.ok = ok;
 	p->stats.bytes_out = 100 * ok;
 	p->stats.latency_sum_us = 50 * ok;
 	p->hist.latency[mt_hist_bucket(50, MT_LATENCY_BITS)] = ok;
 	return p;
+}
+
+static struct mt_portion *portion(uint64_t service, uint64_t workload, uint64_t ok)
+{
+	return portion_by(0, service, workload, ok);
 }
 
 /* A configuration with that many hosts, each with these ports. */
@@ -439,6 +447,70 @@ static void istio_of_inbound(void)
 	mt_conf_destroy(conf);
 }
 
+/* The id of the workload at the address. */
+static uint64_t caller_at(const struct mt_conf *conf, const char *address)
+{
+	struct mt_addr a;
+
+	CU_ASSERT_EQUAL_FATAL(mt_addr_parse(address, &a), 0);
+	return mt_caller_find(mt_conf_current(conf)->callers, mt_caller_address(&a)).id;
+}
+
+/*
+ * Calls have the labels of the client's workload; those of others are this node's, or unknown at an
+ * inbound port. Calls of a caller that the configuration does not have are nobody's.
+ */
+static void istio_of_callers(void)
+{
+	static const char client[] =
+		"---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: c, "
+		"namespace: web}\nspec: {address: 192.0.2.7, labels: {version: v7}}\n";
+	const struct mt_conf_options opts = {.workers = 1};
+	struct mt_err e;
+	struct mt_conf *conf = mt_conf_create(&opts, &e);
+	const struct mt_snapshot *s;
+	uint64_t by, dubbo, v1;
+	char text[2048], *out;
+	struct mt_ctl *c;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	snprintf(text, sizeof(text), "%s%s", canary, client);
+	publish_text(conf, text);
+	s = mt_conf_current(conf);
+	v1 = s->clusters[0].workloads->ids[1];
+	dubbo = service_of(conf, "dubbo");
+	by = caller_at(conf, "192.0.2.7");
+	CU_ASSERT_NOT_EQUAL(by, 0);
+	c = test_ctl(&(struct mt_ctl_env){.conf = conf, .self = {.workload = "gate"}});
+	begin_portions();
+	portion_by(by, dubbo, v1, 3);
+	portion_by(by, dubbo, 0, 4);
+	portion_by(0, dubbo, v1, 5);
+	portion_by(by + 2, dubbo, v1, 7);
+	for (int inbound = 0; inbound < 2; inbound++) {
+		for (uint32_t i = 0; i < s->n_services; i++)
+			s->services[i]->inbound = inbound;
+		out = scraped(c);
+		CU_ASSERT_TRUE(each_sample_once(out));
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", "reporter=\"destination\"",
+					"source_workload=\"c\"", "source_version=\"v7\""),
+			3 + 4);
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", "reporter=\"destination\"",
+					inbound ? "source_workload=\"unknown\""
+						: "source_workload=\"gate\""),
+			5);
+		CU_ASSERT_EQUAL(
+			SUM(out, "istio_requests_total", "reporter=\"destination\""), 3 + 4 + 5);
+		CU_ASSERT_EQUAL(
+			SUM(out, "istio_requests_total", CALLS_OF("v1"), "source_workload=\"c\""),
+			inbound ? -1 : 3);
+		free(out);
+	}
+	end_portions();
+	mt_ctl_destroy(c);
+	mt_conf_destroy(conf);
+}
+
 /* The Node says how many workloads have series of their own. */
 static void istio_of_few(void)
 {
@@ -631,6 +703,7 @@ const struct mt_test load_tests[] = {
 	{"Istio's metrics of hosts without series of their own", istio_of_others},
 	{"Istio's metrics by workload", istio_of_workloads},
 	{"Istio's metrics of an inbound port", istio_of_inbound},
+	{"Istio's metrics by caller", istio_of_callers},
 	{"Istio's metrics of few workloads", istio_of_few},
 	{"Istio's metrics of a portion that is taken over", istio_of_taken_over},
 	{"Istio's metrics of hostile labels", istio_of_hostile},
