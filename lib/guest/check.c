@@ -26,8 +26,6 @@
 
 #define DHCP4_SERVER 67
 #define DHCP4_CLIENT 68
-#define DHCP6_CLIENT 546
-#define DHCP6_SERVER 547
 
 /* The part of a frame after a header. */
 struct part {

@@ -5,9 +5,9 @@
  * state.
  *
  * All guests have the same gateway: one link-local address, and one Ethernet address.
- * Advertisements have the flag M, because guests get their addresses by DHCPv6. They have no prefix
- * information: without flag A guests choose no addresses, and without flag L they send all packets
- * to the gateway, because no other station is on their link.
+ * Advertisements have the flag M, because guests get their addresses by DHCPv6 (mt_dhcp6.h). They
+ * have no prefix information: without flag A guests choose no addresses, and without flag L they
+ * send all packets to the gateway, because no other station is on their link.
  *
  * Name servers and the search list are those of RFC 8106. They have the gateway's lifetime. An
  * advertisement never exceeds the 1,280 bytes that each link carries: name servers and domains that
@@ -36,6 +36,8 @@ struct mt_gateway6 {
 	 * another node takes the guests.
 	 */
 	uint16_t lifetime;
+	/* Seconds for which guests have their addresses by DHCPv6; UINT32_MAX: for ever. */
+	uint32_t lease;
 	const struct mt_addr *name_servers;
 	uint32_t n_name_servers;
 	const char *const *search;

@@ -7,6 +7,7 @@
  *     mt_guest.h    checks that a frame is of its guest; answers ARP and neighbour discovery
  *     mt_gateway6.h answers router solicitations, and writes router advertisements
  *     mt_dhcp.h     answers DHCP
+ *     mt_dhcp6.h    answers DHCPv6
  *
  * A guest's port has one guest and no other station. mt_guest_check() comes first: it refuses
  * frames of a sender that claims to be another station, a router or a DHCP server. Meltemi is the

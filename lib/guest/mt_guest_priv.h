@@ -49,6 +49,9 @@ enum {
 #define ND_SOLICIT	 135
 #define ND_ADVERTISE	 136
 
+#define DHCP6_CLIENT 546
+#define DHCP6_SERVER 547
+
 #define ROUTER_SOLICIT_LEN 8
 #define ICMP6_CKSUM	   2
 #define ND_HOPS		   255 /* proves that the sender is on the link (RFC 4861 §3.1) */
