@@ -5,22 +5,10 @@
  * becomes a workload entry. The translation runs for each model of the table and allocates in that
  * model; it never changes the objects.
  */
-#include "mt_objects_priv.h"
+#include "mt_translate_priv.h"
 
 #include <stdio.h>
 #include <string.h>
-
-struct translation {
-	struct mt_object_table *t;
-	struct mt_model *m;
-	struct mt_strmap slices, endpoints; /* struct mt_bag, by "NAMESPACE/SERVICE" */
-	struct mt_strmap pods,
-		addresses; /* struct mt_kube_pod, by "NAMESPACE/NAME" and "NAMESPACE/IP" */
-	struct mt_by_label entries, by_pod_label;
-	struct mt_idmap used;	 /* serials of objects that a service or this node uses */
-	struct mt_budget budget; /* of Services, selectors, and names that may be meant */
-	bool cut;		 /* not all workloads were compared with all selectors */
-};
 
 /* Longest "NAMESPACE/NAME" of an object, and longest text of an address. */
 #define NAME_SIZE   512
@@ -60,7 +48,7 @@ static void put(
 		*slot = obj;
 }
 
-static void *get(const struct mt_strmap *map, const char *ns, const char *name)
+void *mt_tr_get(const struct mt_strmap *map, const char *ns, const char *name)
 {
 	char key[NAME_SIZE];
 
@@ -69,14 +57,14 @@ static void *get(const struct mt_strmap *map, const char *ns, const char *name)
 	return mt_strmap_get(map, key);
 }
 
-static void tell(struct translation *x, enum mt_diag_severity severity, const struct mt_meta *meta,
+void mt_tr_tell(struct translation *x, enum mt_diag_severity severity, const struct mt_meta *meta,
 	const char *path, const char *words)
 {
 	mt_diag_object(
 		&x->t->translated, severity, meta, meta->origin.line, path, NULL, "%s", words);
 }
 
-static void use(struct translation *x, const struct mt_meta *meta)
+void mt_tr_use(struct translation *x, const struct mt_meta *meta)
 {
 	if (mt_idmap_get(&x->used, meta->serial))
 		return;
@@ -90,14 +78,14 @@ static void use(struct translation *x, const struct mt_meta *meta)
 			meta->as_of);
 }
 
-static bool is_used(struct translation *x, const struct mt_meta *meta)
+bool mt_tr_is_used(struct translation *x, const struct mt_meta *meta)
 {
 	return mt_idmap_get(&x->used, meta->serial) != NULL;
 }
 
 /* ---- by name --------------------------------------------------------------------------------- */
 
-static bool has_ended(const struct mt_kube_pod *p)
+bool mt_tr_has_ended(const struct mt_kube_pod *p)
 {
 	return p->status.phase.set &&
 	       (p->status.phase.v == MT_KUBE_SUCCEEDED || p->status.phase.v == MT_KUBE_FAILED);
@@ -121,14 +109,14 @@ static void index_pod(struct translation *x, struct mt_kube_pod *p)
 
 	if (name)
 		mt_strmap_put(&x->pods, name, p, NULL);
-	if (has_ended(p))
+	if (mt_tr_has_ended(p))
 		return;
 	index_address(x, p, p->status.ip.s);
 	for (uint32_t i = 0; i < p->status.n_ips; i++)
 		index_address(x, p, p->status.ips[i].ip.s);
 }
 
-static const char *service_of(const struct mt_kube_slice *s)
+const char *mt_tr_service_of(const struct mt_kube_slice *s)
 {
 	return s->whole ? s->meta.name
 			: mt_labels_get(&s->meta.labels, "kubernetes.io/service-name");
@@ -147,8 +135,9 @@ static void index_all(struct translation *x)
 	for (uint32_t i = 0; i < x->m->slices.n; i++) {
 		struct mt_kube_slice *s = x->m->slices.v[i];
 
-		if (service_of(s))
-			put(x, s->whole ? &x->endpoints : &x->slices, s->meta.ns, service_of(s), s);
+		if (mt_tr_service_of(s))
+			put(x, s->whole ? &x->endpoints : &x->slices, s->meta.ns,
+				mt_tr_service_of(s), s);
 	}
 }
 
@@ -183,7 +172,7 @@ static void take_pod(struct translation *x, struct mt_workload *w, const struct 
 	w->proxy = proxy_of(p);
 	where = mt_labels_locality(&x->m->region, &p->meta.labels);
 	w->locality.s = where ? where : w->locality.s;
-	use(x, &p->meta);
+	mt_tr_use(x, &p->meta);
 }
 
 static struct mt_kv *add_port(struct translation *x, struct mt_labels *to, const char *name)
@@ -244,10 +233,10 @@ static const struct mt_kube_pod *pod_of(struct translation *x, const struct mt_k
 	const struct mt_kube_target *target = &e->target;
 
 	if (!target->kind.s || !target->name.s)
-		return get(&x->addresses, s->meta.ns, ip);
+		return mt_tr_get(&x->addresses, s->meta.ns, ip);
 	if (strcmp(target->kind.s, "Pod") != 0)
 		return NULL;
-	return get(&x->pods, target->ns.s ? target->ns.s : s->meta.ns, target->name.s);
+	return mt_tr_get(&x->pods, target->ns.s ? target->ns.s : s->meta.ns, target->name.s);
 }
 
 /*
@@ -325,14 +314,14 @@ static void add_slice(struct translation *x, struct mt_service_entry *se,
 			add_endpoint(x, &of, &sub->not_ready[k],
 				fitness_of(svc, &sub->not_ready[k], false));
 	}
-	use(x, &s->meta);
+	mt_tr_use(x, &s->meta);
 }
 
 static void add_slices(
 	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
 {
-	const struct mt_bag *slices = get(&x->slices, svc->meta.ns, svc->meta.name);
-	const struct mt_bag *whole = get(&x->endpoints, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *slices = mt_tr_get(&x->slices, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *whole = mt_tr_get(&x->endpoints, svc->meta.ns, svc->meta.name);
 
 	for (uint32_t i = 0; slices && i < slices->n; i++)
 		add_slice(x, se, svc, slices->v[i]);
@@ -341,8 +330,10 @@ static void add_slices(
 	if (!slices || !whole)
 		return;
 	for (uint32_t i = 0; i < whole->n; i++)
-		tell(x, MT_DIAG_SHADOWED, whole->v[i], NULL, "its Service has EndpointSlices");
-	tell(x, MT_DIAG_NOTE, slices->v[0], NULL, "in place of the Endpoints of the same Service");
+		mt_tr_tell(
+			x, MT_DIAG_SHADOWED, whole->v[i], NULL, "its Service has EndpointSlices");
+	mt_tr_tell(x, MT_DIAG_NOTE, slices->v[0], NULL,
+		"in place of the Endpoints of the same Service");
 }
 
 /*
@@ -381,7 +372,7 @@ static void add_workload(struct translation *x, struct mt_service_entry *se,
 		if (kv)
 			kv->value = number;
 	}
-	use(x, &we->meta);
+	mt_tr_use(x, &we->meta);
 }
 
 /* Adds WorkloadEntries that a Service selects, as istiod does. */
@@ -457,8 +448,8 @@ static bool translate_ports(
  */
 static void tell_not_ready(struct translation *x, const struct mt_kube_service *svc)
 {
-	const struct mt_bag *slices = get(&x->slices, svc->meta.ns, svc->meta.name);
-	const struct mt_bag *whole = get(&x->endpoints, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *slices = mt_tr_get(&x->slices, svc->meta.ns, svc->meta.name);
+	const struct mt_bag *whole = mt_tr_get(&x->endpoints, svc->meta.ns, svc->meta.name);
 	const struct mt_kube_slice *s = slices ? slices->v[0] : whole ? whole->v[0] : NULL;
 
 	if (s)
@@ -526,7 +517,7 @@ static void add_service(struct translation *x, const struct mt_kube_service *svc
 		.kubernetes = true};
 	add_addresses(x, se, svc);
 	if (svc->cluster_ip.s && strcmp(svc->cluster_ip.s, "None") == 0)
-		tell(x, MT_DIAG_NOTE, &svc->meta, "spec.clusterIP",
+		mt_tr_tell(x, MT_DIAG_NOTE, &svc->meta, "spec.clusterIP",
 			"a headless Service is served at an address that is allocated; "
 			"clients that resolve its name elsewhere go to the endpoints themselves");
 	if (!translate_ports(x, se, svc))
@@ -561,7 +552,7 @@ static bool can_serve(const struct mt_kube_pod *p)
 {
 	struct mt_addr addr;
 
-	return !has_ended(p) && p->status.ip.s && p->status.ready &&
+	return !mt_tr_has_ended(p) && p->status.ip.s && p->status.ready &&
 	       mt_addr_parse(p->status.ip.s, &addr) == 0;
 }
 
@@ -584,7 +575,7 @@ static void add_pod(struct translation *x, const struct mt_kube_pod *p)
 }
 
 /* Warns of a ServiceEntry if its selector was not compared with all workloads. */
-static void end_selection(struct translation *x, const struct mt_service_entry *se)
+void mt_tr_end_selection(struct translation *x, const struct mt_service_entry *se)
 {
 	if (mt_budget_end(&x->budget))
 		return;
@@ -632,132 +623,12 @@ static void add_pods(struct translation *x)
 		if (!se->selector || !mt_budget_begin(&x->budget, &se->meta))
 			continue;
 		add_pods_of(x, se, &done);
-		end_selection(x, se);
+		mt_tr_end_selection(x, se);
 	}
 	mt_idmap_fini(&done);
 }
 
 /* ---- all objects ----------------------------------------------------------------------------- */
-
-/* Marks as used the WorkloadEntries that a ServiceEntry selects. */
-static void use_selected_by(struct translation *x, const struct mt_service_entry *se)
-{
-	const struct mt_labels *want = &se->selector->labels;
-	const struct mt_bag *bag = mt_by_label_find(&x->entries, se->meta.ns, want);
-
-	if (!mt_budget_begin(&x->budget, &se->meta))
-		return;
-	for (uint32_t k = 0; k < bag->n; k++) {
-		const struct mt_workload_entry *we = bag->v[k];
-
-		if (!mt_budget_has(&x->budget, mt_work_of_match(want, &we->w.labels)))
-			break;
-		if (mt_labels_match(want, &we->w.labels))
-			use(x, &we->meta);
-	}
-	end_selection(x, se);
-}
-
-/*
- * Marks as used the ServiceEntries with endpoints of their own, the WorkloadEntries that
- * ServiceEntries select, and the WorkloadEntries of this node's workloads. use() warns if their
- * data may be outdated. Reports WorkloadEntries that are not used, if all selectors were compared.
- */
-static void use_selected(struct translation *x)
-{
-	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
-		const struct mt_service_entry *se = x->m->service_entries.v[i];
-
-		if (!se->kubernetes && se->n_endpoints)
-			use(x, &se->meta);
-		if (se->selector)
-			use_selected_by(x, se);
-	}
-	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
-		const struct mt_workload_entry *we = x->m->workload_entries.v[i];
-
-		/* A workload of this node is in use as a client even if no service selects it. */
-		if (x->m->node && mt_node_has_workload(x->m->node, &we->w.address))
-			use(x, &we->meta);
-		if (!x->cut && !is_used(x, &we->meta))
-			tell(x, MT_DIAG_INERT, &we->meta, NULL,
-				"no service of its namespace selects it");
-	}
-}
-
-/* Work to compare similar names. */
-#define SIMILAR 16
-
-/* True if the slice was probably written for this Service, apart from its slices. */
-static bool is_meant(struct translation *x, const struct mt_kube_slice *s, const char *name,
-	const struct mt_kube_service *svc)
-{
-	if (strcmp(svc->meta.ns, s->meta.ns) != 0)
-		return mt_budget_has(&x->budget, 1) && name && strcmp(name, svc->meta.name) == 0;
-	return mt_budget_has(&x->budget, SIMILAR) &&
-	       (!name || mt_edit_distance(name, svc->meta.name, 3) <= 2);
-}
-
-/*
- * Returns the Service for which a stray slice was probably written; NULL: none, or the slice's
- * owner has had too many comparisons. The Service has no slices. It is in the slice's namespace
- * with a similar name, or in another namespace with the same name.
- */
-static const struct mt_kube_service *meant_by(struct translation *x, const struct mt_kube_slice *s)
-{
-	const char *name = service_of(s);
-	const struct mt_kube_service *found = NULL;
-
-	if (!mt_budget_begin(&x->budget, &s->meta))
-		return NULL;
-	for (uint32_t i = 0; i < x->m->services.n && !found && !x->budget.full; i++) {
-		const struct mt_kube_service *svc = x->m->services.v[i];
-
-		if (is_meant(x, s, name, svc) && !get(&x->slices, svc->meta.ns, svc->meta.name) &&
-			!get(&x->endpoints, svc->meta.ns, svc->meta.name))
-			found = svc;
-	}
-	(void)mt_budget_end(&x->budget);
-	return found;
-}
-
-static void tell_stray(struct translation *x, const struct mt_kube_slice *s)
-{
-	static const char words[] = "the Service that it belongs to is not here";
-	const struct mt_kube_service *svc = meant_by(x, s);
-	char remedy[192];
-
-	if (!svc) {
-		tell(x, MT_DIAG_INERT, &s->meta, NULL, words);
-		return;
-	}
-	snprintf(remedy, sizeof(remedy),
-		"label it kubernetes.io/service-name: %.64s, in namespace %.64s", svc->meta.name,
-		svc->meta.ns);
-	mt_diag_object(&x->t->translated, MT_DIAG_UNUSED, &s->meta, s->meta.origin.line, "metadata",
-		remedy, "%s", words);
-}
-
-/* Reports slices and Pods that are not used, with the reason. */
-static void tell_unused(struct translation *x)
-{
-	for (uint32_t i = 0; i < x->m->slices.n; i++) {
-		const struct mt_kube_slice *s = x->m->slices.v[i];
-
-		if (!is_used(x, &s->meta) &&
-			!(s->whole && get(&x->slices, s->meta.ns, s->meta.name)))
-			tell_stray(x, s);
-	}
-	for (uint32_t i = 0; i < x->m->pods.n; i++) {
-		const struct mt_kube_pod *p = x->m->pods.v[i];
-
-		if (!is_used(x, &p->meta))
-			tell(x, MT_DIAG_INERT, &p->meta, NULL,
-				has_ended(p)	  ? "it has ended"
-				: !p->status.ip.s ? "it has no address"
-						  : "it is an endpoint of no service here");
-	}
-}
 
 void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
 {
@@ -771,19 +642,19 @@ void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
 		const struct mt_kube_service *svc = m->services.v[i];
 
 		if (svc->type.v == MT_KUBE_EXTERNAL_NAME && !svc->external_name.s)
-			tell(&x, MT_DIAG_WARNING, &svc->meta, "spec.externalName",
+			mt_tr_tell(&x, MT_DIAG_WARNING, &svc->meta, "spec.externalName",
 				"ExternalName without this name: it is an alias of nothing, and "
 				"not served");
 		else if (svc->type.v == MT_KUBE_EXTERNAL_NAME)
-			tell(&x, MT_DIAG_NOTE, &svc->meta, "spec.type",
+			mt_tr_tell(&x, MT_DIAG_NOTE, &svc->meta, "spec.type",
 				"an alias: clients that resolve it elsewhere find its name; "
 				"nothing is served for it");
 		else
 			translate(&x, svc);
 	}
 	add_pods(&x);
-	use_selected(&x);
-	tell_unused(&x);
+	mt_tr_use_selected(&x);
+	mt_tr_tell_unused(&x);
 	mt_strmap_fini(&x.slices);
 	mt_strmap_fini(&x.endpoints);
 	mt_strmap_fini(&x.pods);
