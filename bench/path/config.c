@@ -72,6 +72,16 @@ static void retried(FILE *f, const struct path_options *o)
 		o->retries);
 }
 
+/* All clients have one address, whose bucket never is empty. */
+static void keyed(FILE *f)
+{
+	fprintf(f, "---\napiVersion: meltemi.io/v1\nkind: TrafficPolicy\n"
+		   "metadata: {name: clients, namespace: bench}\nspec:\n"
+		   "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: bench}]\n"
+		   "  rateLimit: {local: {rules: [{limit: {requests: 4000000, unit: Second},\n"
+		   "    clientSelectors: [{sourceCIDR: {type: Distinct, value: 0.0.0.0/0}}]}]}}\n");
+}
+
 /* The path is not opened: entries are dropped before they are rendered. */
 static void logged(FILE *f, bool names)
 {
@@ -93,6 +103,8 @@ void path_documents(FILE *f, const void *options)
 		forwarded(f, o->forwarding == PATH_FORWARDS_HERE ? PATH_VIP : PATH_OTHER);
 	if (o->log)
 		logged(f, o->names);
+	if (o->keyed)
+		keyed(f);
 	if (o->retries >= 0)
 		retried(f, o);
 	else if (o->codec != BENCH_TCP && (o->policies || o->routes > 1))

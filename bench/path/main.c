@@ -3,6 +3,8 @@
 #include "path.h"
 
 #include "bench_counters.h"
+#include "mt_byte_ring.h"
+#include "mt_outcome.h"
 #include "mt_secret_hash.h"
 
 #include <inttypes.h>
@@ -324,7 +326,8 @@ static double report(struct sample *s, uint32_t n, uint32_t rejected, const stru
 	if (b.watch)
 		printf("\"watch_rounds\":%u,", path_watch_rounds(b.watch));
 	if (b.o.log)
-		printf("\"logged\":%" PRIu64 ",", b.lanes[0].logged);
+		printf("\"logged\":%" PRIu64 ",\"log_lost\":%" PRIu64 ",", b.lanes[0].logged,
+			mt_count_read(&b.lanes[0].log->lost));
 	/* With threads the peers run on the same cores, so this rate includes all three. */
 	if (b.o.threads)
 		printf("\"with_peers_per_s\":%.0f,", med->per_second);

@@ -168,7 +168,7 @@ static void make_lane(struct path_node *b, uint16_t i, uint64_t now)
 
 	l->o = &b->o;
 	l->clock = &b->clock;
-	l->log = b->o.log ? path_log_new() : NULL;
+	l->log = b->o.log ? path_log_new(b->o.log_full) : NULL;
 	make_worker(b, i, now);
 	mt_rand_seed(&l->rand, 1 + i);
 	path_peer_open(&l->client, &peer);

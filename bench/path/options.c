@@ -39,6 +39,9 @@ static const char usage[] =
 	"between\n"
 	"                             two turns\n"
 	"  --log-metadata             ... whose format names four keys of metadata\n"
+	"  --log-full                 ... which finds no place, because nothing reads entries\n"
+	"  --keyed                    each client address has a limit of its own, which admits "
+	"all\n"
 	"  --traced off|no|all        tracing: no call is drawn, or all are (off)\n"
 	"  --multiplexing             share upstream connections for a serial codec\n"
 	"  --churn                    a client connection carries one exchange, then it is closed\n"
@@ -92,6 +95,8 @@ enum {
 	O_RETRIES,
 	O_LOG,
 	O_NAMES,
+	O_FULL,
+	O_KEYED,
 	O_TRACED,
 	O_MUX,
 	O_CHURN,
@@ -125,6 +130,8 @@ static const struct option longs[] = {
 	{"retries", required_argument, NULL, O_RETRIES},
 	{"access-log", no_argument, NULL, O_LOG},
 	{"log-metadata", no_argument, NULL, O_NAMES},
+	{"log-full", no_argument, NULL, O_FULL},
+	{"keyed", no_argument, NULL, O_KEYED},
 	{"traced", required_argument, NULL, O_TRACED},
 	{"multiplexing", no_argument, NULL, O_MUX},
 	{"churn", no_argument, NULL, O_CHURN},
@@ -182,6 +189,12 @@ static void set(struct path_options *o, int opt, const char *arg)
 		break;
 	case O_NAMES:
 		o->log = o->names = true;
+		break;
+	case O_FULL:
+		o->log = o->log_full = true;
+		break;
+	case O_KEYED:
+		o->keyed = true;
 		break;
 	case O_TRACED:
 		o->traced = (enum path_traced)bench_word("traced", arg, traced_names);

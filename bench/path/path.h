@@ -47,8 +47,10 @@ struct path_options {
 	bool threads;		     /* each worker and its peers on a core of their own */
 	bool churn;		     /* a client connection carries one exchange */
 	bool policies, multiplexing, json;
-	bool log;   /* each call leaves an entry of the access log */
-	bool names; /* ... and its format names metadata: Istio's default one */
+	bool log;      /* each call leaves an entry of the access log */
+	bool names;    /* ... and its format names metadata: Istio's default one */
+	bool log_full; /* ... which is lost, because nothing reads the full ring */
+	bool keyed;    /* each client address has a limit of its own */
 	enum path_traced traced;
 	int retries; /* attempts that a VirtualService allows after the first; -1: there is none */
 	enum path_watch_kind watch;
@@ -140,7 +142,7 @@ void path_node_down(struct path_node *b);
 void path_die_stalled(struct path_lane *l, const char *what) __attribute__((noreturn));
 
 /* log.c: the ring of a worker, whose entries are read and dropped between two loop iterations. */
-struct mt_byte_ring *path_log_new(void);
+struct mt_byte_ring *path_log_new(bool full);
 void path_log_free(struct mt_byte_ring *r);
 void path_log_turn(struct path_lane *l);
 
