@@ -16,6 +16,12 @@
 #include <rte_cycles.h>
 #include <rte_launch.h>
 
+#ifdef PATH_TRAPPED
+#define TRAP(on) path_trap(on)
+#else
+#define TRAP(on) ((void)(on))
+#endif
+
 #define CONNECT_LIMIT	  (20 * MT_SEC)
 #define CONNECT_LIMIT_TLS (300 * MT_SEC) /* for thousands of handshakes */
 #define STALL_LIMIT	  (60 * MT_SEC)
@@ -37,6 +43,8 @@ struct sample {
 };
 
 static struct path_node b;
+/* All connections are open, and have had calls. */
+static bool warm;
 
 /* A function of its own, so that a profiler can be limited to it (docs/performance.md). */
 static __attribute__((noinline, noclone)) uint32_t measured_turn(struct mt_worker *w, uint64_t now)
@@ -83,7 +91,9 @@ static void turn(struct path_lane *l)
 	path_peer_turn(&l->client, now);
 	i0 = bench_instructions_read(l->perf_fd);
 	t0 = rte_rdtsc();
+	TRAP(warm);
 	l->idle_turns += measured_turn(l->worker, now) == 0;
+	TRAP(false);
 	l->turn_cycles += rte_rdtsc() - t0;
 	l->instructions += bench_instructions_read(l->perf_fd) - i0;
 	l->turns++;
@@ -351,7 +361,7 @@ static void tell_errors(void)
 int main(int argc, char **argv)
 {
 	uint32_t rejected = 0, n = 0;
-	struct sample *samples, warm;
+	struct sample *samples, first;
 	int rc = path_options_parse(argc, argv, &b.o);
 	struct counts from;
 
@@ -367,7 +377,8 @@ int main(int argc, char **argv)
 		connect_lane(&b.lanes[i]);
 	for (uint32_t i = 0; i < b.o.workers; i++)
 		make_flows(&b.lanes[i]);
-	measure(&warm);
+	measure(&first);
+	warm = true;
 	/* A run goes on until its queries are answered; only those of samples count all exchanges. */
 	if (b.o.watch)
 		b.watch = path_watch_start(&b);

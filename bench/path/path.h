@@ -103,6 +103,13 @@ uint64_t path_peer_packets(const struct path_peer *p);
 /* Prints its counters on standard error. */
 void path_peer_tell(const struct path_peer *p);
 
+/*
+ * trap.c, for the program path_trapped: between path_trap(true) and path_trap(false) this thread
+ * must not allocate or free memory, take a lock of the C library or make a system call; else the
+ * program ends.
+ */
+void path_trap(bool on);
+
 /* node.c: Meltemi with its workers, and for each of them the peers on its queues. */
 struct path_lane {
 	const struct path_options *o;

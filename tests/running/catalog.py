@@ -213,8 +213,9 @@ def _benches(known):
     """Instruction counts and memory."""
     jobs = [_meson(test) for test in known if _suite(test) == "bench"]
     for job in jobs:
-        # These count instructions of programs without time-outs; the others measure time, or run workers against peers in real time.
-        job.stage = BESIDE if job.name in ("bench/micro", "bench/documents_cost", "bench/l4_cost") else LAST
+        # These count instructions, or what workers call, in programs without time-outs; the others measure time, or run workers against
+        # peers in real time.
+        job.stage = BESIDE if job.name in ("bench/micro", "bench/documents_cost", "bench/l4_cost", "bench/worker_trap") else LAST
     return jobs
 
 
