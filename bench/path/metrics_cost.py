@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Measures the cost of observability in instructions per exchange. All counters and histograms may cost at most 5 %, compared with a
-build without them. Traces that are compiled in and off may cost at most 0.5 %, compared with a build without trace points.
+build without them. Traces that are compiled in and off may cost at most 0.5 %, compared with a build without trace points. Counting
+replies by workload, for Istio's metrics, may cost at most 60 instructions.
 
-  metrics_cost.py PATH PATH_UNCOUNTED PATH_UNTRACED
+  metrics_cost.py PATH PATH_UNCOUNTED PATH_UNTRACED PATH_UNPORTIONED
 
 Comparing and copying in the C library is left out, because its instructions differ between builds by linking alone. The test also
 fails if a cost is 0, because then the builds do not differ.
@@ -14,7 +15,8 @@ import sys
 
 from instructions import run
 
-LIMITS = {"metrics": 0.05, "trace off": 0.005}
+# Shares, or instructions from 1 on.
+LIMITS = {"metrics": 0.05, "trace off": 0.005, "by workload": 60}
 # Each loop iteration takes the same time, so that two runs execute the same code and run timers as often as without callgrind.
 TIME = ["--turn-ns", "20000"]
 CASES = (["--codec", "dubbo", "--conns", "16", "--outstanding", "8"], ["--codec", "thrift", "--conns", "16"])
@@ -39,7 +41,7 @@ def main():
             share, on, off = compared(seen, program, options)
             print(json.dumps({"bench": "metrics_cost", "what": what, "options": " ".join(options), "on": round(on, 1),
                               "off": round(off, 1), "share_pct": round(100 * share, 2)}), flush=True)
-            failed |= not 0 < share <= limit
+            failed |= not 0 < (share if limit < 1 else on - off) <= limit
     sys.exit(failed)
 
 
