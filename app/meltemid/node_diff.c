@@ -416,7 +416,8 @@ static bool same_access_log(const struct mt_node_access_log *a, const struct mt_
 
 	a = a ? a : &none;
 	b = b ? b : &none;
-	return same_texts(a->directories, a->n_directories, b->directories, b->n_directories);
+	return same_texts(a->directories, a->n_directories, b->directories, b->n_directories) &&
+	       a->sample.set == b->sample.set && a->sample.v == b->sample.v;
 }
 
 static bool same_owns(const struct mt_node_owns *a, const struct mt_node_owns *b)

@@ -19,6 +19,8 @@
 #include <errno.h>
 #include <strings.h>
 
+#define EVERY 10000 /* percent * 100: each call leaves a line */
+
 /* ---- places --------------------------------------------------------------------------------- */
 
 static int find_place(
@@ -34,6 +36,15 @@ static int find_place(
 	for (uint32_t i = 0; i < n; i++)
 		directories[i] = l->directories[i].s;
 	return mt_alog_place_of(path, directories, n, place, e);
+}
+
+/* Of 2^32 calls, those that leave no line by the Node's accessLog.sample. */
+static uint64_t skips_of(const struct mt_build *b)
+{
+	const struct mt_node *node = b->model->node;
+	const struct mt_node_access_log *l = node ? node->access_log : NULL;
+
+	return l && l->sample.set ? ((uint64_t)(EVERY - l->sample.v) << 32) / EVERY : 0;
 }
 
 /* False: it has been reported, or memory is short. */
@@ -146,6 +157,7 @@ struct mt_access_output *mt_b_log_keep(struct mt_build *b, const struct mt_log_a
 	o->general = a->general;
 	o->unserved = a->unserved;
 	b->snap->pub.logged |= !a->spans;
+	b->snap->pub.log_skips = skips_of(b);
 	b->snap->pub.log_general |= a->general;
 	b->snap->pub.log_unserved |= a->unserved;
 	if (a->use && a->use->filter)

@@ -294,6 +294,7 @@ struct mt_node_access_log {
 	struct mt_origin origin;
 	struct mt_text *directories; /* for files that documents name; none: the default one */
 	uint32_t n_directories;
+	struct mt_num sample; /* percent * 100 of calls that leave a line; default: all */
 };
 
 /* Defaults for calls without a setting of their own. */

@@ -162,6 +162,11 @@ static mt_inline bool mt_call_log_is_on(const struct mt_proxy *p, const struct m
 {
 	return mt_unlikely(snap->logged) && p->log.ring;
 }
+/* True if a call or stream that begins now is not drawn, and so leaves no line. */
+static inline bool mt_log_skips(struct mt_proxy *p, const struct mt_snapshot *snap)
+{
+	return snap->log_skips && mt_rand_u64(&p->trace_rnd) >> 32 < snap->log_skips;
+}
 /* True if an output gets calls of the service (NULL: calls without one). */
 static inline bool mt_call_log_has_reader(
 	const struct mt_snapshot *snap, const struct mt_service *service)

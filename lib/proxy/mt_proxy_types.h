@@ -46,7 +46,8 @@ struct mt_proxy {
 	uint64_t now, wall;
 	uint32_t free_pct; /* free data mbufs, percent */
 	struct mt_rand rnd;
-	struct mt_rand trace_rnd; /* for tracing, so that it does not change what `rnd` decides */
+	/* For tracing and sampled logs, so that they do not change what `rnd` decides. */
+	struct mt_rand trace_rnd;
 	struct mt_wheel wheel;
 	struct mt_deadlines deadlines;
 	struct mt_slab downs, ups, exchanges, lanes, rings, pairs, connecting, selections, scans,

@@ -222,8 +222,8 @@ struct mt_snapshot {
 	/* Outputs of the access log, and of spans of traced calls; NULL: none. */
 	const struct mt_access_log *log;
 	bool logged; /* some output gets lines of the calls that begin under this snapshot */
-	/* some output gets calls of services without a scope; calls without a service */
-	bool log_general, log_unserved;
+	bool log_general, log_unserved; /* ... of services without a scope; without a service */
+	uint64_t log_skips; /* of 2^32 calls and opaque streams, those that leave no line */
 	const struct mt_log_keys *log_keys; /* by codec; none if no output names metadata */
 	uint32_t n_log_keys;
 	bool log_reads_replies; /* some of log_keys are of replies */

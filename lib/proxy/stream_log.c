@@ -18,7 +18,7 @@ static struct mt_stream_note *note_of(const struct mt_proxy *p, const struct mt_
 
 void mt_stream_log_begin(struct mt_proxy *p, struct mt_pair *pr)
 {
-	if (mt_likely(!mt_call_log_is_on(p, p->snap)))
+	if (mt_likely(!mt_call_log_is_on(p, p->snap)) || mt_log_skips(p, p->snap))
 		return;
 	pr->logged = true;
 	*note_of(p, pr) = (struct mt_stream_note){.opened = p->now};

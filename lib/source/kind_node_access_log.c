@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spec.accessLog: directories in which documents may name files of access logs. */
+/* spec.accessLog: directories in which documents may name files of access logs, and sampling. */
 #include "mt_fields.h"
 
 static void check_directories(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -13,10 +13,18 @@ static void check_directories(struct mt_fctx *c, const struct mt_ynode *n, void 
 				"\"%.128s\" is not an absolute path", l->directories[i].s);
 }
 
+static void read_sample(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	(void)mt_read_decimal(c, n, 0, 100, &((struct mt_node_access_log *)obj)->sample);
+}
+
 static const struct mt_field log_fields[] = {
 	{"directories", MT_F_TEXTS, AT_LIST(struct mt_node_access_log, directories),
 		.help = "absolute paths; documents may name files in them and below them; default: "
 			"`[/var/log/meltemi]`"},
+	{"sample", MT_F_CUSTOM, .custom = read_sample,
+		.help = "percentage of calls and opaque TCP connections that leave a line, in "
+			"steps of 0.01; default: 100"},
 };
 
 const struct mt_section mt_sec_node_access_log = {"access log", sizeof(struct mt_node_access_log),

@@ -61,7 +61,8 @@ bool mt_call_begin(struct mt_proxy *p, struct mt_down *d, bool complete)
 	mt_call_view(p, ex, d);
 	mt_reading_use_scan(p, &d->reading);
 	mt_exchange_trace_begin(p, d, ex, complete);
-	if (mt_call_log_is_on(p, ex->snap))
+	if (mt_call_log_is_on(p, ex->snap) &&
+		(mt_likely(!ex->snap->log_skips) || !mt_call_log_skips(p, ex)))
 		mt_call_log_note(p, d, ex);
 	if (mt_unlikely(rc || p->free_pct < REFUSE_BELOW_PCT)) {
 		mt_count(p->counters, MT_PROXY_no_memory);

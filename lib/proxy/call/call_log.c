@@ -63,6 +63,12 @@ static mt_inline void start(const struct mt_down *d, struct mt_call_note *n)
 	n->attempts = 0;
 }
 
+mt_noinline bool mt_call_log_skips(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	ex->unlogged = mt_log_skips(p, ex->snap);
+	return ex->unlogged;
+}
+
 mt_noinline void mt_call_log_note(
 	struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex)
 {
@@ -248,7 +254,8 @@ static const struct mt_call_note no_note = {
 mt_noinline void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_call_note *n = mt_call_note_of(p, ex);
-	bool line = mt_call_log_has_reader(ex->snap, ex->service), spans = spans_key(ex) != 0;
+	bool line = !ex->unlogged && mt_call_log_has_reader(ex->snap, ex->service);
+	bool spans = spans_key(ex) != 0;
 	struct mt_alog_entry *e = NULL;
 
 	if (mt_likely(p->log.ring && (line || spans)))

@@ -57,6 +57,8 @@ struct mt_call_log {
 
 /* record.c: how the exchange ended; `started` is not set. */
 struct mt_call_end mt_exchange_end_of(const struct mt_exchange *ex);
+/* True if the call leaves no line, because it is not drawn (mt_snapshot.log_skips). */
+bool mt_call_log_skips(struct mt_proxy *p, struct mt_exchange *ex);
 /* Notes the start of a call; p->view shows its request. */
 void mt_call_log_note(struct mt_proxy *p, const struct mt_down *d, struct mt_exchange *ex);
 /*

@@ -163,8 +163,9 @@ struct mt_exchange {
 	bool side;
 	uint8_t status; /* how it was answered (record.c); 0: not answered */
 	uint8_t codec_opts;
-	uint8_t left;	/* enum mt_call_left */
-	uint8_t traced; /* enum mt_call_traced */
+	uint8_t left : 7;     /* enum mt_call_left */
+	uint8_t unlogged : 1; /* it leaves no line, by mt_snapshot.log_skips */
+	uint8_t traced;	      /* enum mt_call_traced */
 	/* enum mt_ending of its local reply, if more exact than the reply; else MT_ENDING_ok. */
 	uint8_t local_ending;
 	/* Cache entry of its token, which may be gone from `msg` (mt_token_cache_held()); 0: none. */

@@ -102,6 +102,35 @@ static void test_node(void)
 	unbuild(&b);
 }
 
+/* Of 2^32 calls, those that leave no line. */
+static uint64_t skips_of(const char *text)
+{
+	struct built b = compiled(new_conf(), text);
+	uint64_t skips = b.s->log_skips;
+
+	CU_ASSERT_TRUE(b.s->logged);
+	CU_ASSERT_EQUAL(b.diags.warnings, 0);
+	unbuild(&b);
+	return skips;
+}
+
+#define SAMPLED(percent) NODE "  accessLog: {sample: " percent "}\n" MESH("/dev/stdout")
+
+static void test_sampled(void)
+{
+	struct built b;
+
+	CU_ASSERT_EQUAL(skips_of(NODE MESH("/dev/stdout")), 0);
+	CU_ASSERT_EQUAL(skips_of(SAMPLED("100")), 0);
+	CU_ASSERT_EQUAL(skips_of(SAMPLED("25")), 3ull << 30);
+	CU_ASSERT_EQUAL(skips_of(SAMPLED("0")), 1ull << 32);
+	CU_ASSERT_EQUAL(skips_of(SAMPLED("99.99")), (1ull << 32) / 10000);
+	b = build_text(new_conf(), NODE "  accessLog: {sample: 101}\n");
+	CU_ASSERT_PTR_NULL(b.s);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_ERROR, 6, "is not a number from 0 to 100"));
+	unbuild(&b);
+}
+
 /* ---- formats and providers ------------------------------------------------------------------ */
 
 #define PROVIDERS                                                                                  \
@@ -416,7 +445,8 @@ static void test_entries(void)
 
 const struct mt_test access_log_tests[] = {{"places_of_logs", test_places},
 	{"paths that are refused", test_refused}, {"directories of the Node", test_node},
-	{"mesh_formats", test_formats}, {"formats that cannot be read", test_bad_format},
+	{"sampled logs", test_sampled}, {"mesh_formats", test_formats},
+	{"formats that cannot be read", test_bad_format},
 	{"operators without a value", test_format_notes}, {"file_providers", test_providers},
 	{"labels as JSON", test_labels}, {"providers without a file", test_other_providers},
 	{"bad providers", test_bad_provider}, {"too many providers", test_many_providers},

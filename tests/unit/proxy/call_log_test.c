@@ -352,6 +352,40 @@ static void test_silent(void)
 	scene_stop();
 }
 
+/* Calls that are not drawn leave no entry, and take no note. Messages that are refused leave theirs. */
+static void test_sampled(void)
+{
+	static const struct {
+		uint64_t skips;
+		uint32_t least, most;
+	} rows[] = {{0, 200, 200}, {1ull << 31, 60, 140}, {1ull << 32, 0, 0}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct fake_conn *c, *s;
+		uint32_t n = 0;
+
+		scene_start(1);
+		scene_patient();
+		lab.snap->log_skips = rows[i].skips;
+		c = lab_client(CONFIG_SAFE);
+		for (uint64_t id = 1; id <= 200; id++) {
+			scene_send_request(c, 'Q', id, 64);
+			s = scene_connected_server(0);
+			scene_answer(s, scene_next_sent(s).id, 9, 40);
+			(void)scene_next_sent(c);
+			n += scene_logged() != NULL;
+			CU_ASSERT_EQUAL(lab.p->log.notes.in_use, 0);
+		}
+		CU_ASSERT_TRUE(n >= rows[i].least && n <= rows[i].most);
+		CU_ASSERT_TRUE(lab_feed(c, "this is no message of the toy codec", 32));
+		CU_ASSERT_EQUAL(only()->ending, MT_ENDING_bad_request);
+		lab_advance(MT_SEC);
+		scene_bye(c);
+		scene_unlogged(200 - n);
+		scene_stop();
+	}
+}
+
 /* The same of a service without a scope if no output is general, and of a call without a service. */
 static void test_not_general(void)
 {
@@ -383,4 +417,4 @@ const struct mt_test call_log_tests[] = {{"an answered call", test_answered},
 	{"a one-way call", test_one_way}, {"a malformed message", test_malformed},
 	{"no exchange is left", test_no_exchange}, {"no note is left", test_no_note},
 	{"a snapshot without a log", test_off}, {"a service without outputs", test_silent},
-	{"no general output", test_not_general}, {0}};
+	{"sampled calls", test_sampled}, {"no general output", test_not_general}, {0}};

@@ -460,6 +460,24 @@ static void test_metadata(void)
 	traced_stop();
 }
 
+/* A call that is not drawn for a line has its spans. */
+static void test_sent_undrawn(void)
+{
+	const struct mt_alog_entry *e;
+	struct mt_alog_spans s;
+
+	start_sending(false, true);
+	lab.snap->log_skips = 1ull << 32;
+	SEND({"traceparent", SAMPLED}, {"path", "p"});
+	reply_to(scene_connected_server(0));
+	e = entry_with(MT_ALOG_SPAN_CALL, &s);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e->scope);
+	CU_ASSERT_EQUAL(e->scope->n, 0);
+	CU_ASSERT_STRING_EQUAL(scene_logged_method(e), "m");
+	CU_ASSERT_PTR_NULL(scene_logged());
+	traced_stop();
+}
+
 /* Neither a call without spans nor one whose spans are not sent has any in its entry. */
 static void test_not_sent(void)
 {
@@ -642,6 +660,7 @@ const struct mt_test context_tests[] = {{"calls that are not traced", test_uncha
 	{"joined traces", test_joined}, {"spellings of keys", test_spellings},
 	{"contexts that are there twice", test_twice}, {"drawn calls", test_drawn},
 	{"attempts are siblings", test_siblings}, {"spans of calls", test_sent},
+	{"spans of calls without a line", test_sent_undrawn},
 	{"metadata for tags of spans", test_metadata}, {"spans that are not sent", test_not_sent},
 	{"spans of failed attempts", test_failed}, {"spans of refused calls", test_refused},
 	{"a damaged image", test_damaged}, {"keys that a route sets", test_route_sets},

@@ -543,6 +543,21 @@ static void unlogged_stream(void)
 	scene_stop();
 }
 
+/* Nor does one that is not drawn. */
+static void undrawn_stream(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	lab.snap->log_skips = 1ull << 32;
+	c = lab_client(CONFIG_OPAQUE);
+	s = scene_connected_server(0);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	CU_ASSERT_TRUE(s->aborted);
+	scene_stop();
+}
+
 const struct mt_test endings_tests[] = {{"replies", replies}, {"one way", one_way},
 	{"bad requests", bad_requests}, {"no route", no_route}, {"no cluster", no_cluster},
 	{"filters", filters}, {"overload", overload}, {"breaker", breaker},
@@ -554,4 +569,4 @@ const struct mt_test endings_tests[] = {{"replies", replies}, {"one way", one_wa
 	{"the client leaves", client_leaves}, {"drained", drained}, {"no room", no_room},
 	{"a stream", stream}, {"a stream that is cut off", cut_stream},
 	{"a stream that moves", moved_stream}, {"a stream without a server", stream_without_server},
-	{"a stream without a log", unlogged_stream}, {0}};
+	{"a stream without a log", unlogged_stream}, {"a sampled stream", undrawn_stream}, {0}};
