@@ -107,21 +107,42 @@ bool mt_b_log_format(struct mt_build *b, const struct mt_log_about *a, struct mt
 	return last != NULL;
 }
 
-/* False: there is a filter that cannot be used, and it has been reported. */
+/*
+ * The filter of an output; NULL: none. One that cannot be used (*e) is replaced by that of the
+ * output in the current snapshot, if there is one.
+ */
+static const char *filter_of(
+	const struct mt_build *b, const struct mt_log_about *a, bool *usable, struct mt_err *e)
+{
+	const char *filter = a->use ? a->use->filter : NULL;
+	const struct mt_access_output *last;
+	struct mt_alog_filter *f;
+
+	*usable = true;
+	if (!filter)
+		return NULL;
+	f = mt_alog_filter_new(filter, e);
+	mt_alog_filter_free(f);
+	if (f)
+		return filter;
+	*usable = false;
+	last = last_good(b, a->document);
+	return last ? last->filter : NULL;
+}
+
+/* False: there is a filter that cannot be used, and no last good one. Both have been reported. */
 static bool use_filter(struct mt_build *b, const struct mt_log_about *a)
 {
-	const struct mt_log_use *use = a->use;
-	struct mt_alog_filter *f;
 	struct mt_err e;
+	bool usable;
+	const char *filter = filter_of(b, a, &usable, &e);
 
-	if (!use || !use->filter)
+	if (usable)
 		return true;
-	f = mt_alog_filter_new(use->filter, &e);
-	if (!f)
-		mt_b_warn(b, use->meta, use->filter_line, "spec.accessLogging[].filter.expression",
-			"correct the expression", "no access log is written: %s", e.text);
-	mt_alog_filter_free(f);
-	return f != NULL;
+	mt_b_warn(b, a->use->meta, a->use->filter_line, "spec.accessLogging[].filter.expression",
+		"correct the expression", "%s: %s",
+		filter ? "the last good expression is used" : "no access log is written", e.text);
+	return filter != NULL;
 }
 
 /* ---- outputs -------------------------------------------------------------------------------- */
@@ -140,6 +161,9 @@ struct mt_access_output *mt_b_log_keep(struct mt_build *b, const struct mt_log_a
 	struct mt_access_log *log = log_of(b);
 	struct mt_access_output *o =
 		log ? mt_region_push(r, (void **)&log->outputs, &log->n_outputs, sizeof(*o)) : NULL;
+	const char *filter;
+	struct mt_err e;
+	bool usable;
 
 	if (!o)
 		return NULL;
@@ -160,8 +184,9 @@ struct mt_access_output *mt_b_log_keep(struct mt_build *b, const struct mt_log_a
 	b->snap->pub.log_skips = skips_of(b);
 	b->snap->pub.log_general |= a->general;
 	b->snap->pub.log_unserved |= a->unserved;
-	if (a->use && a->use->filter)
-		o->filter = mt_region_strdup(r, a->use->filter);
+	filter = filter_of(b, a, &usable, &e);
+	if (filter)
+		o->filter = mt_region_strdup(r, filter);
 	o->origin.file = mt_region_strdup(r, a->meta->origin.file);
 	o->origin.line = a->path_line;
 	return o;

@@ -351,7 +351,41 @@ static void test_changes(void)
 	mt_conf_destroy(c);
 }
 
+/* An expression that cannot be used leaves the last good one of its object and log in use. */
+static void test_last_good(void)
+{
+	static const struct {
+		const char *text, *a;
+	} steps[] = {
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) ", " FILTER("response.code >= 400") "}"),
+			"2[response.code >= 400]"},
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) ", " FILTER("response.code") "}"),
+			"2[response.code >= 400]"},
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) ", " FILTER("response.code >=") "}"),
+			"2[response.code >= 400]"},
+		/* Another log, and after it the first one again. */
+		{NODE("") SERVICES DEFAULT X("{" USE(ONE) ", " FILTER("response.code") "}"), ""},
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) ", " FILTER("response.code") "}"), ""},
+		{NODE("") SERVICES DEFAULT X("{" USE(TWO) ", " FILTER("true") "}"), "2[true]"},
+	};
+	struct mt_conf *c = new_conf();
+	struct mt_err e;
+	char got[256];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(steps); i++) {
+		struct built b = telemetry_built(c, steps[i].text);
+
+		write_logs(b.s, service(b.s, "a.test")->log_scope, got, sizeof(got));
+		is_logged(steps[i].text, "a", got, steps[i].a);
+		CU_ASSERT_EQUAL(b.diags.warnings, i > 0 && i < 5);
+		CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &e), 0);
+		mt_diags_fini(&b.diags);
+		mt_model_free(b.m);
+	}
+	mt_conf_destroy(c);
+}
+
 const struct mt_test telemetry_tests[] = {{"telemetry_logs", test_merged},
 	{"telemetry_metrics", test_metrics}, {"Telemetry at gateways", test_gateways},
 	{"messages about Telemetry", test_messages}, {"names of outputs", test_names},
-	{"Telemetry changes", test_changes}, {0}};
+	{"Telemetry changes", test_changes}, {"last good filters", test_last_good}, {0}};
