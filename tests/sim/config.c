@@ -293,6 +293,9 @@ void config_publish(struct config_store *st, const struct config *c)
 		.max_ep_index = mt_upstream_ep_indexes(st->registry),
 		.max_service_index = c->n_listeners,
 		.holds = b->holds,
+		.logged = st->sim->opt->log,
+		.log_general = st->sim->opt->log,
+		.log_unserved = st->sim->opt->log,
 	};
 	MT_ASSERT(mt_snapshot_index(&b->snap) == 0);
 	mt_limit_commit(st->limits, st->sim->now);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh.h"
 #include "asked.h"
+#include "entries.h"
 #include "refs.h"
 #include "steps.h"
 #include "transplant.h"
@@ -80,6 +81,7 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 		turn_took(m, i, sim_steps() - before);
 
 	check_inbox(m, i);
+	entries_turn(m, i);
 	if (m->asked)
 		asked_turn(m->asked, i);
 	config_turn_over(&m->store, i);
@@ -208,6 +210,7 @@ static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct 
 		.idle = MT_WORKER_POLL,
 		.current = &m->store.current,
 		.asks = m->asked ? m->asked->lane[i] : NULL,
+		.log = m->log[i],
 	};
 
 	m->pools[i] = m->conf[i].pools = sim_pools_get(m->sim, slot + i);
@@ -255,6 +258,7 @@ void mesh_init(struct mesh *m, struct sim *s, uint8_t number, uint32_t workers, 
 	m->proxy = *proxy;
 	m->proxy.node_limits = mt_node_limits_new((uint16_t)workers);
 	MT_ASSERT(m->proxy.node_limits);
+	entries_init(m);
 	for (uint32_t i = 0; i < workers; i++)
 		make_worker(m, i, slot, tcp);
 	mesh_kick(m, s->now);
@@ -441,6 +445,8 @@ void mesh_fini(struct mesh *m)
 	if (!m->sim->failed)
 		check_empty(m);
 	if (!m->sim->failed)
+		entries_check(m);
+	if (!m->sim->failed)
 		limit_oracle_check(&m->store.oracle, m->store.limits);
 	if (m->sim->failed)
 		trace_counters(m);
@@ -449,6 +455,7 @@ void mesh_fini(struct mesh *m)
 		layer_end(m->layer[i]);
 		mt_worker_destroy(m->w[i]);
 	}
+	entries_fini(m);
 	mt_node_limits_free(m->proxy.node_limits);
 	mt_net_destroy(m->net);
 	sim_port_fini(&m->port);

@@ -42,6 +42,9 @@ struct mesh {
 	struct mt_rand transplant_rand;
 	bool transplants;
 	uint32_t transplant_every, transplant_turns;
+	/* entries.c: entries of the access log (NULL: no log), and what was read of them */
+	struct mt_byte_ring *log[SIM_MAX_WORKERS];
+	uint64_t log_entries, log_bytes;
 	/* Iterations in a row that left something in the worker's inbox. */
 	uint32_t rung[SIM_MAX_WORKERS];
 };

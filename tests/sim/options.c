@@ -15,7 +15,7 @@
 static const char usage[] =
 	"usage: sim [--seeds A-B] [--jobs N|all] [--workers N] [--scenario NAME] [--mutant NAME]\n"
 	"           [--list-mutants] [--list-scenarios] [--keep-going] [--verbose] [--json]\n"
-	"           [--transplant] [--trace-hash] [--cases FILE] [--codec-file FILE]...\n"
+	"           [--transplant] [--log] [--trace-hash] [--cases FILE] [--codec-file FILE]...\n"
 	"\n"
 	"Runs seeds A to B (default 1-2000) on the simulated network. The last line is JSON.\n"
 	"--jobs shares the seeds among processes (all: one per CPU; 512 MB each). The sums are "
@@ -23,6 +23,7 @@ static const char usage[] =
 	"same however many there are. A run that is interrupted says from which seed to go on.\n"
 	"--transplant: workers of the node are saved and others go on from there, in each seed and "
 	"not in every second one.\n"
+	"--log: each call must leave an entry of the access log; nothing else changes.\n"
 	"--trace-hash prints a line \"scenario seed hash\" for each seed "
 	"(tests/sim/trace_hashes.py).\n"
 	"--cases runs what such a file's lines name, with one process.\n"
@@ -42,6 +43,7 @@ enum {
 	O_VERBOSE,
 	O_JSON,
 	O_TRANSPLANT,
+	O_LOG,
 	O_TRACE_HASH,
 	O_CASES,
 	O_CODEC_FILE,
@@ -60,6 +62,7 @@ static const struct option longs[] = {
 	{"verbose", no_argument, NULL, O_VERBOSE},
 	{"json", no_argument, NULL, O_JSON},
 	{"transplant", no_argument, NULL, O_TRANSPLANT},
+	{"log", no_argument, NULL, O_LOG},
 	{"trace-hash", no_argument, NULL, O_TRACE_HASH},
 	{"cases", required_argument, NULL, O_CASES},
 	{"codec-file", required_argument, NULL, O_CODEC_FILE},
@@ -158,6 +161,9 @@ static int one(int c, struct sim_options *o)
 		return -1;
 	case O_TRANSPLANT:
 		o->transplant = true;
+		return -1;
+	case O_LOG:
+		o->log = true;
 		return -1;
 	case O_TRACE_HASH:
 		o->trace_hash = true;

@@ -96,6 +96,7 @@ struct sim_options {
 	const char *mutant;
 	bool verbose, json, keep_going;
 	bool transplant;   /* in each seed that can */
+	bool log;	   /* calls leave entries of the access log */
 	bool trace_hash;   /* prints each seed's hash, which is the same for any build */
 	const char *cases; /* a file of lines "scenario seed": runs these; NULL: seeds */
 };

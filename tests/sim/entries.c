@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "entries.h"
+
+#include "mesh.h"
+
+#include "mt_alog_entry.h"
+#include "mt_byte_ring.h"
+#include "mt_ending.h"
+#include "mt_proxy_types.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define RING_SIZE (1u << 20)
+
+void entries_init(struct mesh *m)
+{
+	memset(m->log, 0, sizeof(m->log));
+	m->log_entries = m->log_bytes = 0;
+	for (uint32_t i = 0; m->sim->opt->log && i < m->workers; i++) {
+		void *bytes = calloc(1, RING_SIZE);
+
+		m->log[i] = aligned_alloc(MT_CACHE_LINE, sizeof(*m->log[i]));
+		MT_ASSERT(m->log[i] && bytes);
+		mt_byte_ring_init(m->log[i], bytes, RING_SIZE);
+	}
+}
+
+/* Its snapshot must not be freed yet, which a sanitizer reports. */
+static void read_name(struct mesh *m, const char *name)
+{
+	if (name && !*name)
+		sim_fail(m->sim, "an entry of the access log has an empty name");
+	m->log_bytes += name ? strlen(name) : 0;
+}
+
+static void read_entry(struct mesh *m, const struct mt_alog_entry *e)
+{
+	if (e->ending >= MT_N_ENDINGS || e->ended < e->started)
+		sim_fail(m->sim, "an entry of the access log ends in no way, or before it begins");
+	read_name(m, e->protocol);
+	read_name(m, e->host);
+	read_name(m, e->route);
+	read_name(m, e->cluster);
+	m->log_entries += e->type == MT_ALOG_DOWNSTREAM_END;
+}
+
+void entries_turn(struct mesh *m, unsigned int worker)
+{
+	const struct mt_alog_entry *e;
+	uint32_t len;
+
+	while (m->log[worker] && (e = mt_byte_ring_peek(m->log[worker], &len)) != NULL) {
+		read_entry(m, e);
+		mt_byte_ring_pop(m->log[worker]);
+	}
+}
+
+void entries_check(struct mesh *m)
+{
+	uint64_t calls = mesh_counter(m, MT_PROXY_exchange_started) +
+			 mesh_counter(m, MT_PROXY_malformed) + mesh_counter(m, MT_PROXY_oversized);
+	uint64_t others = mesh_counter(m, MT_PROXY_evicted_receiving), n = m->log_entries;
+
+	/* A worker that goes on for another one has its calls, and not all of its counters. */
+	if (!m->log[0] || m->transplants)
+		return;
+	for (uint32_t i = 0; i < m->workers; i++) {
+		n += m->log[i]->lost;
+		others += mt_worker_proxy(m->w[i])->exchanges.failed;
+	}
+	if (n < calls || n > calls + others)
+		sim_fail(m->sim,
+			"%" PRIu64 " entries of the access log for %" PRIu64 " calls and %" PRIu64
+			" messages that may have been refused",
+			n, calls, others);
+}
+
+void entries_fini(struct mesh *m)
+{
+	for (uint32_t i = 0; i < m->workers; i++) {
+		if (m->log[i])
+			free(m->log[i]->bytes);
+		free(m->log[i]);
+		m->log[i] = NULL;
+	}
+}
