@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is behind a listener of a discovery service, as a service: routes for messages, destinations for bytes. */
 #include "mt_conf_mesh_priv.h"
+#include "mt_conf_telemetry_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -198,8 +199,12 @@ static int fill(struct mt_build *b, struct mt_shared_service *sv, const struct m
 
 	sv->idle_s = (idle_ms + 999) / 1000;
 	sv->s->inbound = l->direction == MT_RES_INBOUND;
-	if (p)
+	if (p) {
 		sv->s->log_scope = mt_b_proxy_logs(&sv->region, p);
+		sv->s->tracing =
+			mt_b_proxy_tracing(b, &sv->region, &l->meta, p, sv->codec, &sv->tracing);
+		sv->hash = mt_hash_u64(sv->tracing, sv->hash);
+	}
 	sv->s->resource = first ? sv->name : mt_b_keep(b, l->meta.name);
 	if (p && p->routes_name.s)
 		sv->s->routes_resource = mt_b_keep(b, p->routes_name.s);
@@ -267,13 +272,16 @@ struct mt_shared_service *mt_mesh_service_get(
 	struct mt_shared_service *sv;
 	const struct mt_res_routes *routes = NULL;
 	uint32_t routes_at = old ? old->routes_at : MT_NO_CLUSTER, limiter = 0;
+	uint64_t tracing = 0;
 
 	if (p && p->routes_name.s)
 		routes = mt_mesh_find(b, MT_RES_NAMED_ROUTES, p->routes_name.s, &routes_at);
 	global = p ? p->global : what->body->global;
 	if (global)
 		limiter = mt_b_mesh_limiter(b, &what->listener->meta, global);
-	if (old && is_same(b, old, what, routes, limiter)) {
+	if (p)
+		(void)mt_b_proxy_tracing(b, NULL, &what->listener->meta, p, NULL, &tracing);
+	if (old && old->tracing == tracing && is_same(b, old, what, routes, limiter)) {
 		tell_again(b, old, routes ? &routes->meta : &what->listener->meta);
 		b->conf->shared.work.services_shared++;
 		old->refs++;

@@ -46,6 +46,7 @@ struct mt_shared_service {
 	uint64_t build; /* the last one that uses it as a discovery service's; 0: none */
 	uint64_t serial, routes_serial, protocols; /* of what it was made from */
 	uint64_t extension_serial;
+	uint64_t tracing; /* hash of the settings, of a discovery service's proxy; 0: none */
 	uint32_t limiter; /* id of the rate limit service of its listener's limit; 0: none */
 	uint64_t
 		topology; /* of documents: where all names led when it was made, or looked at last */

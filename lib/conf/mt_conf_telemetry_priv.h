@@ -47,6 +47,13 @@ uint16_t mt_b_metrics_off(struct mt_build *b, const char *ns, const struct mt_ga
  */
 const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region *r, const char *ns,
 	const struct mt_gateway *g, const struct mt_codec *codec, uint64_t *hash);
+struct mt_proxy_patch;
+/*
+ * The same for the proxy of a discovery service's listener `of`. The collector is the MeshConfig's.
+ */
+const struct mt_call_tracing *mt_b_proxy_tracing(struct mt_build *b, struct mt_region *r,
+	const struct mt_meta *of, const struct mt_proxy_patch *proxy, const struct mt_codec *codec,
+	uint64_t *hash);
 /* True the first time for this place of a document. */
 bool mt_b_tracing_first(struct mt_build *b, const void *place);
 

@@ -94,10 +94,10 @@ static void apply(
 	}
 }
 
-static struct merged merge(struct mt_build *b, const char *ns, const struct mt_gateway *g)
+/* Without Telemetry. */
+static struct merged of_mesh_config(const struct mt_build *b)
 {
 	const struct mt_mesh_config *c = b->model->mesh.config;
-	struct mt_telemetry_levels l = mt_b_telemetry_levels(b, ns, g, has_sections);
 	struct merged m = {0};
 
 	if (c && c->defaults && c->defaults->n_tracing) {
@@ -105,6 +105,14 @@ static struct merged merge(struct mt_build *b, const char *ns, const struct mt_g
 		m.field = "defaultProviders.tracing";
 		m.by = &c->meta;
 	}
+	return m;
+}
+
+static struct merged merge(struct mt_build *b, const char *ns, const struct mt_gateway *g)
+{
+	struct mt_telemetry_levels l = mt_b_telemetry_levels(b, ns, g, has_sections);
+	struct merged m = of_mesh_config(b);
+
 	for (uint32_t i = 0; i < l.n; i++)
 		for (uint32_t k = 0; k < l.v[i]->n_traces; k++)
 			if (is_of_clients(&l.v[i]->traces[k]))
@@ -359,6 +367,25 @@ static bool has_output(struct mt_build *b, const struct mt_ext_provider *p)
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
+/* Settings of calls with spans for a provider. `sampling`: percent * 100. */
+static void set_rule(const struct mt_ext_provider *p, uint32_t sampling, struct traced *to)
+{
+	to->on = true;
+	to->key = key_of(p);
+	to->rule.threshold = mt_tracing_threshold(sampling / 100.0);
+	to->rule.write = formats_of(p);
+	to->rule.trace_len = p->zipkin && p->zipkin->short_ids.v ? SHORT_TRACE : MT_TRACE_ID;
+}
+
+static void set_hash(uint64_t tags, struct traced *to)
+{
+	uint64_t h = mt_hash_u64(to->istio_tags, to->rule.threshold);
+
+	h = mt_hash_u64(tags, h);
+	h = mt_hash_u64(h, mt_hash_u64(to->key, to->rule.write * 256u + to->rule.trace_len));
+	to->hash = h | 1;
+}
+
 static void settle(
 	struct mt_build *b, const char *ns, const struct mt_gateway *g, struct traced *to)
 {
@@ -367,17 +394,11 @@ static void settle(
 
 	if (!p || !has_output(b, p))
 		return;
-	to->on = true;
+	set_rule(p, sampling_of(b, &m), to);
 	to->key = m.no_spans.v ? 0 : key_of(p);
-	to->rule.threshold = mt_tracing_threshold(sampling_of(b, &m) / 100.0);
 	to->rule.write = m.no_context.v ? 0 : formats_of(p);
-	to->rule.trace_len = p->zipkin && p->zipkin->short_ids.v ? SHORT_TRACE : MT_TRACE_ID;
 	to->istio_tags = wants_istio_tags(b, &m);
-	to->hash = mt_hash_u64(to->istio_tags, to->rule.threshold);
-	to->hash = mt_hash_u64(to->key ? set_tags(b, &m, &to->tags) : 0, to->hash);
-	to->hash = mt_hash_u64(to->hash,
-			   mt_hash_u64(to->key, to->rule.write * 256u + to->rule.trace_len)) |
-		   1;
+	set_hash(to->key ? set_tags(b, &m, &to->tags) : 0, to);
 }
 
 /* NULL: no memory. */
@@ -398,19 +419,12 @@ static const struct traced *traced_of(
 	return t;
 }
 
-const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region *r, const char *ns,
-	const struct mt_gateway *g, const struct mt_codec *codec, uint64_t *hash)
+/* `r` NULL, or no memory: NULL. */
+static const struct mt_call_tracing *copy(const struct mt_build *b, struct mt_region *r,
+	const struct traced *t, const struct mt_codec *codec)
 {
-	const struct traced *t;
-	struct mt_call_tracing *to;
+	struct mt_call_tracing *to = r ? mt_region_alloc(r, sizeof(*to)) : NULL;
 
-	*hash = 0;
-	/* Settings are checked although connections without messages are not traced. */
-	t = traced_of(b, g ? mt_gateway_ns(b, g) : mt_b_client_ns(b, ns), g);
-	if (!t || !t->on || codec->opaque)
-		return NULL;
-	*hash = t->hash;
-	to = r ? mt_region_alloc(r, sizeof(*to)) : NULL;
 	if (!to)
 		return NULL;
 	to->rule = t->rule;
@@ -420,6 +434,50 @@ const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region 
 	to->tags = mt_b_span_tags_copy(b, r, &t->tags);
 	mt_call_tracing_keys(to, codec);
 	return to;
+}
+
+const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region *r, const char *ns,
+	const struct mt_gateway *g, const struct mt_codec *codec, uint64_t *hash)
+{
+	const struct traced *t;
+
+	*hash = 0;
+	/* Settings are checked although connections without messages are not traced. */
+	t = traced_of(b, g ? mt_gateway_ns(b, g) : mt_b_client_ns(b, ns), g);
+	if (!t || !t->on || codec->opaque)
+		return NULL;
+	*hash = t->hash;
+	return copy(b, r, t, codec);
+}
+
+/*
+ * As in Envoy, where control planes switch tracing on and the collector is the bootstrap's. Tags
+ * are no part of it. Aeraki does so for each listener, so there is one note.
+ */
+const struct mt_call_tracing *mt_b_proxy_tracing(struct mt_build *b, struct mt_region *r,
+	const struct mt_meta *of, const struct mt_proxy_patch *proxy, const struct mt_codec *codec,
+	uint64_t *hash)
+{
+	static const char once;
+	struct merged m = of_mesh_config(b);
+	struct traced t = {0};
+	const struct mt_ext_provider *p;
+
+	*hash = 0;
+	if (!proxy->traced.set)
+		return NULL;
+	p = find_provider(b, &m);
+	if (p && has_output(b, p)) {
+		set_rule(p, proxy->traced.v, &t);
+		set_hash(0, &t);
+		*hash = t.hash;
+		return copy(b, r, &t, codec);
+	}
+	if (!p && !m.provider && mt_b_tracing_first(b, &once))
+		mt_diag_resource(b->diags, MT_DIAG_NOTE, of, "filter_chains",
+			"name one in defaultProviders.tracing of the MeshConfig",
+			"its calls are not traced: the MeshConfig has no provider of spans");
+	return NULL;
 }
 
 /* ---- what no service needs ------------------------------------------------------------------ */

@@ -339,6 +339,8 @@ struct mt_proxy_patch {
 	struct mt_global_conf *global; /* of a discovery service; NULL: none */
 	bool global_first;	       /* before `limit` */
 	struct mt_num idle_ms;
+	/* Of a discovery service: percent * 100 of calls that get a trace; not set: none is read. */
+	struct mt_num traced;
 	struct mt_chain_log *logs; /* NULL: it cannot have any, the MeshConfig's are used */
 	uint32_t n_logs;
 };

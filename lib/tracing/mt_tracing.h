@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Trace contexts of calls: which calls get spans, and the context that Meltemi forwards. No
- * document enables it yet. lib/observe/mt_span.h reads contexts.
+ * Trace contexts of calls: which calls get spans, and the context that Meltemi forwards.
+ * lib/observe/mt_span.h reads contexts.
  *
  * The decision of a call:
  * - A sampled context is joined, and forwarded with a span of Meltemi as the parent.

@@ -151,6 +151,16 @@ bool mt_xm_fraction(
 	return true;
 }
 
+bool mt_xm_percent(struct mt_xmap *m, const char *field, const Xds__Percent *p, struct mt_num *out)
+{
+	if (!p)
+		return true;
+	if (!(p->value >= 0 && p->value <= 100))
+		return mt_xm_bad(m, field, "not a percentage");
+	*out = (struct mt_num){.v = (uint32_t)(p->value * 100 + 0.5), .set = true};
+	return true;
+}
+
 bool mt_xm_socket(struct mt_xmap *m, const char *field, const Xds__Address *a, const char **host,
 	uint16_t *port)
 {

@@ -223,17 +223,6 @@ static bool num_u32(struct mt_xmap *m, const char *field, const Xds__UInt32Value
 	return mt_xm_u32(m, field, v, 0, max, &out->v);
 }
 
-/* Reads a percentage in hundredths. If p is NULL, *out is unchanged. */
-static bool percent(struct mt_xmap *m, const char *field, const Xds__Percent *p, struct mt_num *out)
-{
-	if (!p)
-		return true;
-	if (!(p->value >= 0 && p->value <= 100))
-		return mt_xm_bad(m, field, "not a percentage");
-	*out = (struct mt_num){.v = (uint32_t)(p->value * 100 + 0.5), .set = true};
-	return true;
-}
-
 static bool retry_budget(struct mt_xmap *m, const Xds__CircuitBreakers__Thresholds__RetryBudget *b,
 	struct mt_res_cluster *out)
 {
@@ -245,7 +234,7 @@ static bool retry_budget(struct mt_xmap *m, const Xds__CircuitBreakers__Threshol
 		return true;
 	}
 	out->retry_budget = to = mt_xm_alloc(m, sizeof(*to));
-	if (!to || !percent(m, "budget_percent", b->budget_percent, &to->percent) ||
+	if (!to || !mt_xm_percent(m, "budget_percent", b->budget_percent, &to->percent) ||
 		!num_u32(m, "min_retry_concurrency", b->min_retry_concurrency, UINT32_MAX,
 			&to->least))
 		return false;

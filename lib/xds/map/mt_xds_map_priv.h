@@ -83,6 +83,8 @@ bool mt_xm_port(struct mt_xmap *m, const char *field, uint32_t v, uint16_t *out)
 /* Reads a fraction in millionths; f NULL: 1000000. */
 bool mt_xm_fraction(
 	struct mt_xmap *m, const char *field, const Xds__FractionalPercent *f, uint32_t *ppm);
+/* Reads a percentage in hundredths. If p is NULL, *out is unchanged. */
+bool mt_xm_percent(struct mt_xmap *m, const char *field, const Xds__Percent *p, struct mt_num *out);
 /* Reads host and port of a TCP socket address. *host is not copied. */
 bool mt_xm_socket(struct mt_xmap *m, const char *field, const Xds__Address *a, const char **host,
 	uint16_t *port);

@@ -152,7 +152,11 @@ static const struct mt_xds_row tcp_proxy[] = {
 };
 static const struct mt_xds_row meta_proxy[] = {
 	MEANS_NOTHING("stat_prefix"),
-	TOLD("tracing", "no spans are sent"),
+};
+static const struct mt_xds_row meta_tracing[] = {
+	MEANS_NOTHING("client_sampling"),
+	TOLD("verbose", "spans have no events"),
+	TOLD("max_tag_length", "maxTagLength of the MeshConfig's provider counts"),
 };
 static const struct mt_xds_row access_log[] = {MEANS_NOTHING("name")};
 static const struct mt_xds_row format_string[] = {
@@ -316,6 +320,7 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(access_log, access_log),
 	ROWS(substitution_format_string, format_string),
 	ROWS(meta_protocol_proxy, meta_proxy),
+	ROWS(meta_tracing, meta_tracing),
 	ROWS(meta_codec, meta_codec),
 	ROWS(meta_route_configuration, meta_routes),
 	ROWS(meta_local_rate_limit, meta_limit),

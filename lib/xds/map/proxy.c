@@ -7,6 +7,7 @@
 #define FILL_MIN_MS    50u
 #define CONDITIONS_MAX 1000u
 #define FILTERS_MAX    64u
+#define ALL_CALLS      10000u /* 100 % */
 
 #define META "aeraki.meta_protocol_proxy."
 
@@ -205,6 +206,20 @@ static bool routes(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt
 		       out->routes_name.s);
 }
 
+/* As in Envoy a call is traced if both shares draw it, by the same number. */
+static bool tracing(struct mt_xmap *m, const Xds__MetaTracing *t, struct mt_num *out)
+{
+	struct mt_num random = {.v = ALL_CALLS}, overall = {.v = ALL_CALLS};
+	uint32_t mark = mt_xm_in(m, "tracing");
+
+	if (t && (!mt_xm_percent(m, "random_sampling", t->random_sampling, &random) ||
+			 !mt_xm_percent(m, "overall_sampling", t->overall_sampling, &overall)))
+		return false;
+	*out = (struct mt_num){.v = MT_MIN(random.v, overall.v), .set = t != NULL};
+	mt_xm_out(m, mark);
+	return true;
+}
+
 bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_res_chain *c)
 {
 	struct mt_proxy_patch *out = mt_xm_alloc(m, sizeof(*out));
@@ -215,6 +230,7 @@ bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct
 	out->routes.origin = out->origin;
 	out->routes.name = "route_config.routes";
 	if (!protocol(m, p, out) || !routes(m, p, out) || !filters(m, p, out) ||
+		!tracing(m, p->tracing, &out->traced) ||
 		!mt_xm_access_logs(m, p->access_log, p->n_access_log, out) ||
 		!mt_xm_ms(m, "idle_timeout", p->idle_timeout, 1000, &out->idle_ms.v))
 		return false;

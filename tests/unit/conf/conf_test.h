@@ -26,7 +26,7 @@ extern const struct mt_test tls_names_tests[], dns_tests[], override_tests[], ow
 	node_guests_tests[], growth_tests[], binds_tests[], patches_tests[], peers_tests[],
 	watched_tests[], tls_files_tests[], codecs_tests[], telemetry_tests[],
 	telemetry_istio_tests[], host_claims_tests[], tracing_tests[], tracing_tags_tests[],
-	client_limits_tests[], mesh_limits_tests[];
+	tracing_proxy_tests[], client_limits_tests[], mesh_limits_tests[];
 
 /* One way through lib/source and lib/conf. */
 struct built {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* access_log of proxies for messages: loggers, formats, and what is not written. */
+/* access_log of proxies for messages: loggers, formats, and what is not written; and tracing. */
 #include "map_fixture.h"
 
 #include "listener.pb-c.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -128,6 +129,53 @@ static void not_written(void)
 			printf("\n  %s: %s\n", rows[i].words, ignored);
 	}
 #undef WHERE
+}
+
+/* `tracing`: the share of calls, the smaller of two, and what is refused. */
+static void tracing(void)
+{
+	static const struct {
+		const char *tracing, *why; /* tracing NULL: not set; why NULL: it is mapped */
+		bool set;
+		uint32_t share;
+	} rows[] = {
+		{NULL, NULL, false, 0},
+		{"{}", NULL, true, 10000},
+		{"{'client_sampling': {'value': 0}}", NULL, true, 10000},
+		{"{'client_sampling': {'value': 100}, 'random_sampling': {'value': 12.5}, "
+		 "'overall_sampling': {'value': 100}}",
+			NULL, true, 1250},
+		{"{'random_sampling': {'value': 50}, 'overall_sampling': {'value': 1}}", NULL, true,
+			100},
+		{"{'random_sampling': {}}", NULL, true, 0},
+		{"{'random_sampling': {'value': 100.5}}",
+			"tracing.random_sampling: not a percentage", false, 0},
+		{"{'overall_sampling': {'value': -1}}",
+			"tracing.overall_sampling: not a percentage", false, 0},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const struct mt_res_listener *l;
+		char config[2048];
+		struct mapped m;
+
+		snprintf(config, sizeof(config), "%s%s%s}", META,
+			rows[i].tracing ? ", 'tracing': " : "",
+			rows[i].tracing ? rows[i].tracing : "");
+		m = map_text(MT_XDS_LDS, in_text(LISTENER, config));
+		l = (const void *)m.m.meta;
+		CU_ASSERT_EQUAL(m.rc, rows[i].why ? -EINVAL : 0);
+		if (rows[i].why) {
+			CU_ASSERT_PTR_NOT_NULL(strstr(m.why.text, rows[i].why));
+		} else if (!m.rc) {
+			const struct mt_num *traced = &l->chains[0].proxy->traced;
+
+			CU_ASSERT_EQUAL(traced->set, rows[i].set);
+			CU_ASSERT_EQUAL(traced->set ? traced->v : 0, rows[i].share);
+			CU_ASSERT_STRING_EQUAL(ignored_str(&m), "");
+		}
+		unmap(&m);
+	}
 }
 
 const struct mt_test map_access_log_tests[] = {{"loggers", loggers}, {"log_formats", formats},

@@ -195,7 +195,7 @@ static void what_a_proxy_does_not_do(void)
 	CU_ASSERT_STRING_EQUAL(ignored_str(&m),
 		WHERE "newField: not known here\n" WHERE
 		      "route_config.routes[0].retry: not known here\n" WHERE
-		      "tracing: no spans are sent\n");
+		      "tracing.verbose: spans have no events\n");
 	CU_ASSERT_STRING_EQUAL(rules_str(&listener(&m)->chains[0].proxy->routes), ":  -> c");
 	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS c");
 	unmap(&m);
