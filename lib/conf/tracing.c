@@ -13,6 +13,7 @@
 #include "mt_conf_telemetry_priv.h"
 
 #include "mt_call_tracing.h"
+#include "mt_grpc_tls.h"
 #include "mt_secret_hash.h"
 #include "mt_tracing_export.h"
 
@@ -305,8 +306,8 @@ static struct mt_grpc_target *target_of(struct mt_build *b, const struct mt_ext_
 	/* The host is in the head of each request. */
 	if (target && http_of(p) && !mt_host_is_sound(host_of(net)))
 		why = "it is neither a name nor an address";
-	else if (target && http_of(p) && mt_grpc_target_has_tls(target))
-		why = "its endpoints are called with TLS, which is not used with HTTP";
+	else if (target && http_of(p) && mt_grpc_target_has_tls(target) && !mt_grpc_tls_may_use())
+		why = "its endpoints are called with TLS, which this build does not use with HTTP";
 	if (why)
 		mt_b_warn(b, &b->model->mesh.config->meta, net->origin.line, field_of(p),
 			"name a service of the mesh, or a host and port that can be reached",
@@ -451,8 +452,8 @@ const struct mt_call_tracing *mt_b_tracing(struct mt_build *b, struct mt_region 
 }
 
 /*
- * As in Envoy, where control planes switch tracing on and the collector is the bootstrap's. Tags
- * are no part of it. Aeraki does so for each listener, so there is one note.
+ * As in Envoy, where control planes switch tracing on and the collector is the bootstrap's, without
+ * tags. Aeraki does so for each listener, so there is one note.
  */
 const struct mt_call_tracing *mt_b_proxy_tracing(struct mt_build *b, struct mt_region *r,
 	const struct mt_meta *of, const struct mt_proxy_patch *proxy, const struct mt_codec *codec,

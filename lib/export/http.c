@@ -7,11 +7,14 @@
  * - While nothing of a message was sent, the next address of the server is tried, then the next
  *   server, and only after all have failed the message waits. Otherwise a failure ends the sending,
  *   and the next one goes to the next server, because this one may hang.
+ * - With TLS libcurl's connection has the identity, the trust and the expected names of the target,
+ *   as those of gRPC have, and none of libcurl's own certificates.
  * - Statuses are those of OTLP 1.10, "OTLP/HTTP Response": 429, 502, 503 and 504 are temporary.
  */
 #include "mt_export_priv.h"
 
 #include "mt_addr.h"
+#include "mt_grpc_tls.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -27,6 +30,9 @@ struct mt_export_post {
 	CURLM *multi;
 	CURL *easy; /* of the message that is sent; NULL: none, or its server is looked up */
 	struct curl_slist *headers;
+	struct curl_slist
+		*connect_to; /* of the message that is sent: the address; NULL: the URL's */
+	const struct mt_grpc_tls *tls; /* the target's; NULL: plaintext */
 	char *path;
 	struct mt_lookup *lookup;
 	/* Where messages go: the indexes of server and address go round, and stay from then on. */
@@ -40,6 +46,7 @@ struct mt_export_post {
 	size_t len, head_len;
 	bool too_long;
 	char error[CURL_ERROR_SIZE];
+	char why[128]; /* TLS cannot be spoken; "": it can */
 };
 
 static const char *server_of(const struct mt_export_queue *q, uint32_t *n)
@@ -61,11 +68,13 @@ static void clear(struct mt_export_post *p)
 		curl_easy_cleanup(p->easy);
 	}
 	p->easy = NULL;
+	curl_slist_free_all(p->connect_to);
+	p->connect_to = NULL;
 	free(p->answer);
 	p->answer = NULL;
 	p->len = p->head_len = 0;
 	p->too_long = false;
-	p->error[0] = '\0';
+	p->error[0] = p->why[0] = '\0';
 }
 
 /* ---- results -------------------------------------------------------------------------------- */
@@ -154,6 +163,7 @@ static void ended(struct mt_export_queue *q, CURLcode rc)
 	}
 	snprintf(why, sizeof(why), "%s",
 		p->too_long   ? "the answer is too long"
+		: p->why[0]   ? p->why
 		: p->error[0] ? p->error
 			      : curl_easy_strerror(rc));
 	if (has_sent(p))
@@ -199,7 +209,7 @@ static bool set_limits(struct mt_export_post *p)
 	CURL *c = p->easy;
 	bool ok = true;
 
-	ok &= !curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http");
+	ok &= !curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, p->tls ? "https" : "http");
 	ok &= !curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	ok &= !curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
 	ok &= !curl_easy_setopt(c, CURLOPT_PROXY, "");
@@ -211,6 +221,38 @@ static bool set_limits(struct mt_export_post *p)
 	ok &= !curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_head);
 	ok &= !curl_easy_setopt(c, CURLOPT_HEADERDATA, p);
 	ok &= !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, p->error);
+	return ok;
+}
+
+static CURLcode use_tls(CURL *easy, void *ctx, void *arg)
+{
+	struct mt_export_post *p = arg;
+	struct mt_err e = {""};
+
+	if (mt_grpc_tls_use(ctx, p->tls, &e) == 0)
+		return CURLE_OK;
+	snprintf(p->why, sizeof(p->why), "%.127s", e.text);
+	return CURLE_SSL_CERTPROBLEM;
+}
+
+/* use_tls() verifies names, because libcurl knows one only. */
+static bool set_tls(struct mt_export_post *p)
+{
+	CURL *c = p->easy;
+	bool ok = true;
+
+	if (!p->tls)
+		return true;
+	ok &= !curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	ok &= !curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
+	ok &= !curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
+	ok &= !curl_easy_setopt(c, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+	/* Otherwise libcurl replaces Istio's protocols by its own. */
+	ok &= !curl_easy_setopt(c, CURLOPT_SSL_ENABLE_ALPN, p->tls->istio ? 0L : 1L);
+	ok &= !curl_easy_setopt(c, CURLOPT_CAINFO, (char *)NULL);
+	ok &= !curl_easy_setopt(c, CURLOPT_CAPATH, (char *)NULL);
+	ok &= !curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, use_tls);
+	ok &= !curl_easy_setopt(c, CURLOPT_SSL_CTX_DATA, p);
 	return ok;
 }
 
@@ -231,15 +273,45 @@ static bool set_request(struct mt_export_queue *q, const char *url)
 	return ok;
 }
 
+/* The name that TLS sends; NULL: none, also for an address (RFC 6066 §3). */
+static const char *sent_name(const struct mt_export_post *p)
+{
+	const char *name = p->tls ? p->tls->server_name : NULL;
+	struct mt_addr a;
+
+	return name && mt_addr_parse(name, &a) && mt_host_is_sound(name) ? name : NULL;
+}
+
+/* libcurl sends the name of the URL, so libcurl gets the address apart from it. */
+static bool set_address(struct mt_export_queue *q, const struct mt_addr *a)
+{
+	struct mt_export_post *p = q->post;
+	const char *name = sent_name(p);
+	char addr[MT_ADDR_STRLEN], to[MT_ADDR_STRLEN + 2], url[320];
+
+	mt_addr_port_str(a, p->port, addr);
+	if (name)
+		snprintf(url, sizeof(url), "https://%s:%u/", name, p->port);
+	else
+		snprintf(url, sizeof(url), "%s://%s/", p->tls ? "https" : "http", addr);
+	if (!set_request(q, url))
+		return false;
+	if (!name)
+		return true;
+	snprintf(to, sizeof(to), "::%s", addr);
+	p->connect_to = curl_slist_append(NULL, to);
+	return p->connect_to && !curl_easy_setopt(p->easy, CURLOPT_CONNECT_TO, p->connect_to);
+}
+
 static void request(struct mt_export_queue *q, const struct mt_addr *a)
 {
 	struct mt_export_post *p = q->post;
-	char addr[MT_ADDR_STRLEN], url[MT_ADDR_STRLEN + 32];
+	struct mt_grpc_conf at = {0};
 
-	snprintf(url, sizeof(url), mt_addr_is4(a) ? "http://%s:%u/" : "http://[%s]:%u/",
-		mt_addr_str(a, addr), p->port);
+	mt_grpc_target_fill(q->target, &at);
+	p->tls = at.tls;
 	p->easy = curl_easy_init();
-	if (!p->easy || !set_limits(p) || !set_request(q, url) ||
+	if (!p->easy || !set_limits(p) || !set_tls(p) || !set_address(q, a) ||
 		curl_multi_add_handle(p->multi, p->easy))
 		again(q, MT_EXPORT_unavailable, "the request cannot be made");
 }
@@ -270,9 +342,7 @@ static void to_server(struct mt_export_queue *q)
 	struct mt_addr a;
 	uint32_t n;
 
-	if (mt_grpc_target_has_tls(q->target))
-		unreached(q, "it takes TLS only, which is not spoken with HTTP");
-	else if (mt_host_port(server_of(q, &n), host, sizeof(host), &p->port))
+	if (mt_host_port(server_of(q, &n), host, sizeof(host), &p->port))
 		unreached(q, "it is not like host:port");
 	else if (mt_addr_parse(host, &a) == 0)
 		use_addresses(p, &a, 1);

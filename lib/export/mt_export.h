@@ -57,8 +57,8 @@ struct mt_export_frame {
 };
 
 /*
- * Requests of HTTP/1.1: POST, in plaintext only. A target with TLS counts as unreachable. None of
- * the texts has control characters, but for the line ends of `lines`.
+ * Requests of HTTP/1.1: POST, with TLS if the target has it. None of the texts has control
+ * characters, but for the line ends of `lines`.
  */
 struct mt_export_http {
 	const char *authority; /* header Host */

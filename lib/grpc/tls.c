@@ -2,6 +2,7 @@
 /* TLS to a gRPC server: our identity, the trusted roots, and texts for failures. */
 #include "mt_grpc_priv.h"
 
+#include "mt_grpc_tls.h"
 #include "mt_x509.h"
 
 #include <errno.h>
@@ -162,6 +163,13 @@ static void names_of(X509 *x, char *buf, size_t size)
 	mt_x509_names(x, 4, add_name, &w);
 }
 
+/* True if the certificate has this name, address or URI. */
+static bool has_name(X509 *x, const char *name)
+{
+	return mt_x509_has_host(x, name) || X509_check_ip_asc(x, name, 0) == 1 ||
+	       mt_x509_has_uri(x, name);
+}
+
 int mt_tls_check_peer(SSL *ssl, const struct mt_grpc_tls *t, struct mt_err *e)
 {
 	X509 *x = SSL_get1_peer_certificate(ssl);
@@ -173,8 +181,7 @@ int mt_tls_check_peer(SSL *ssl, const struct mt_grpc_tls *t, struct mt_err *e)
 	if (!x)
 		return mt_err(e, -EACCES, "the server shows no certificate");
 	for (uint32_t i = 0; i < t->n_sans && !ok; i++)
-		ok = mt_x509_has_host(x, t->sans[i]) || X509_check_ip_asc(x, t->sans[i], 0) == 1 ||
-		     mt_x509_has_uri(x, t->sans[i]);
+		ok = has_name(x, t->sans[i]);
 	if (!ok)
 		names_of(x, names, sizeof(names));
 	X509_free(x);
@@ -202,4 +209,62 @@ void mt_tls_words(SSL *ssl, struct mt_err *e)
 	else
 		mt_err(e, 0, "TLS: %s", errno ? strerror(errno) : "unknown error");
 	ERR_clear_error();
+}
+
+/* ---- contexts of others --------------------------------------------------------------------- */
+
+/* As expect() and mt_tls_check_peer(). */
+static bool is_expected(X509 *x, const struct mt_grpc_tls *t)
+{
+	for (uint32_t i = 0; i < t->n_sans; i++)
+		if (has_name(x, t->sans[i]))
+			return true;
+	if (t->n_sans)
+		return false;
+	return t->anybody || !t->server_name || mt_x509_has_host(x, t->server_name) ||
+	       X509_check_ip_asc(x, t->server_name, 0) == 1;
+}
+
+/* Replaces the verification of the handshake; 1: the certificate is accepted. */
+static int verify(X509_STORE_CTX *s, void *arg)
+{
+	const struct mt_grpc_tls *t = arg;
+	X509 *x = X509_STORE_CTX_get0_cert(s);
+
+	if (t->anybody)
+		X509_STORE_CTX_set_error(s, X509_V_OK);
+	else if (X509_verify_cert(s) <= 0)
+		return 0;
+	if (x && is_expected(x, t))
+		return 1;
+	X509_STORE_CTX_set_error(s, X509_V_ERR_HOSTNAME_MISMATCH);
+	return 0;
+}
+
+bool mt_grpc_tls_may_use(void)
+{
+#ifdef OPENSSL_IS_AWSLC
+	return false;
+#else
+	return true;
+#endif
+}
+
+int mt_grpc_tls_use(void *ctx, const struct mt_grpc_tls *t, struct mt_err *e)
+{
+	static const unsigned char istio[] = "\x0eistio-http/1.1\x05istio\x08http/1.1";
+	int rc;
+
+	if (!mt_grpc_tls_may_use())
+		return mt_err(e, -ENOTSUP, "the TLS library of this build cannot be used");
+	rc = t->credential ? use_credential(ctx, t, e) : use_texts(ctx, t, e);
+	ERR_clear_error();
+	if (rc)
+		return rc;
+	if (t->istio)
+		SSL_CTX_set_alpn_protos(ctx, istio, sizeof(istio) - 1);
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(ctx, verify, (void *)(uintptr_t)t);
+	return 0;
 }

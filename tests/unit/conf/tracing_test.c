@@ -289,18 +289,22 @@ static void told(const char *text, const char *words)
 	unbuild(&b);
 }
 
-/* HTTP is plaintext, so a service with endpoints that need TLS gets no spans by it. */
-static void test_no_plaintext(void)
+/* Requests of HTTP have the TLS of the service. */
+static void test_with_tls(void)
 {
 	static const char tls[] = "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\n"
 				  "metadata: {name: t, namespace: x}\n"
 				  "spec: {host: a.test, trafficPolicy: {tls: {mode: SIMPLE, "
 				  "insecureSkipVerify: true}}}\n";
 	char text[4096];
+	struct built b;
 
 	snprintf(text, sizeof(text), NODE("") SERVICES PROVIDER_P "%s",
 		"zipkin: {service: x/a.test, port: 2}", tls);
-	told(text, "its endpoints are called with TLS, which is not used with HTTP");
+	b = compiled(new_conf(), text);
+	is(text, "b", written(b.s, "b.test"), "p 1 4");
+	CU_ASSERT_TRUE(mt_grpc_target_has_tls(only_output(&b)->target));
+	unbuild(&b);
 }
 
 /* A host that would make other lines of a request. */
@@ -541,7 +545,7 @@ static void test_changes(void)
 
 const struct mt_test tracing_tests[] = {{"telemetry_tracing", test_merged},
 	{"output of spans", test_output}, {"requests with spans", test_requests},
-	{"tracing of defaultConfig", test_default_config}, {"spans and TLS", test_no_plaintext},
+	{"tracing of defaultConfig", test_default_config}, {"spans and TLS", test_with_tls},
 	{"hosts of requests", test_bad_host}, {"requests that are refused", test_bad_requests},
 	{"a reserved name", test_reserved_name}, {"messages about tracing", test_told},
 	{"messages without services", test_told_early}, {"whose hosts get spans", test_whose},

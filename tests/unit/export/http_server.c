@@ -5,6 +5,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <openssl/err.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,6 +33,8 @@ static void hang_up(struct web *w)
 
 	if (w->fd >= 0 && w->resets)
 		setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	SSL_free(w->ssl);
+	w->ssl = NULL;
 	if (w->fd >= 0)
 		close(w->fd);
 	w->fd = -1;
@@ -42,6 +46,7 @@ void web_stop(struct web *w)
 {
 	hang_up(w);
 	close(w->listener);
+	SSL_CTX_free(w->tls);
 }
 
 static const char *next_answer(struct web *w)
@@ -49,6 +54,29 @@ static const char *next_answer(struct web *w)
 	uint32_t i = w->requests++;
 
 	return w->answers[MT_MIN(i, (uint32_t)MT_ARRAY_LEN(w->answers) - 1)];
+}
+
+static void send_answer(struct web *w, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (w->ssl) {
+		CU_ASSERT(SSL_write(w->ssl, text, (int)len) == (int)len);
+	} else {
+		CU_ASSERT(write(w->fd, text, len) == (ssize_t)len);
+	}
+}
+
+static void note_name(struct web *w)
+{
+	const unsigned char *alpn = NULL;
+	unsigned int len = 0;
+	const char *name = w->ssl ? SSL_get_servername(w->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+
+	snprintf(w->name, sizeof(w->name), "%s", name ? name : "");
+	if (w->ssl)
+		SSL_get0_alpn_selected(w->ssl, &alpn, &len);
+	snprintf(w->alpn, sizeof(w->alpn), "%.*s", (int)len, len ? (const char *)alpn : "");
 }
 
 /* Answers a request that is there whole. */
@@ -72,9 +100,10 @@ static void answer(struct web *w)
 	memcpy(w->body, w->in + head, body);
 	w->body_len = body;
 	w->have = 0;
+	note_name(w);
 	text = next_answer(w);
 	if (text && *text)
-		CU_ASSERT(write(w->fd, text, strlen(text)) == (ssize_t)strlen(text));
+		send_answer(w, text);
 	w->floods = w->flood != NULL;
 	if (text && !*text)
 		hang_up(w);
@@ -93,17 +122,43 @@ static void flood(struct web *w)
 	}
 }
 
+static bool accept_one(struct web *w)
+{
+	w->fd = accept4(w->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (w->fd < 0)
+		return false;
+	w->accepted++;
+	if (!w->tls)
+		return true;
+	w->ssl = SSL_new(w->tls);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(w->ssl);
+	SSL_set_fd(w->ssl, w->fd);
+	SSL_set_accept_state(w->ssl);
+	return true;
+}
+
+/* As read(). */
+static ssize_t receive(struct web *w, void *to, size_t size)
+{
+	int n;
+
+	if (!w->ssl)
+		return read(w->fd, to, size);
+	ERR_clear_error();
+	n = SSL_read(w->ssl, to, (int)size);
+	if (n > 0)
+		return n;
+	errno = EAGAIN;
+	return SSL_get_error(w->ssl, n) == SSL_ERROR_WANT_READ ? -1 : 0;
+}
+
 void web_turn(struct web *w)
 {
 	ssize_t n;
 
-	if (w->fd < 0) {
-		w->fd = accept4(w->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (w->fd < 0)
-			return;
-		w->accepted++;
-	}
-	n = read(w->fd, w->in + w->have, sizeof(w->in) - w->have);
+	if (w->fd < 0 && !accept_one(w))
+		return;
+	n = receive(w, w->in + w->have, sizeof(w->in) - w->have);
 	if (n > 0) {
 		w->have += (size_t)n;
 		answer(w);

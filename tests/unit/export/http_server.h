@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A collector of HTTP/1.1 on loopback in the test's own thread. One connection at a time. */
+/*
+ * A collector of HTTP/1.1 on loopback in the test's own thread, with TLS or without. One connection
+ * at a time.
+ */
 #pragma once
 
 #include "mt_base.h"
 
+#include <openssl/ssl.h>
+
 struct web {
 	int listener, fd;
 	uint16_t port;
+	SSL_CTX *tls; /* set it after web_start(); NULL: plaintext */
+	SSL *ssl;
+	char name[64]; /* that the client of the last request sent by TLS; "": none */
+	char alpn[32]; /* of the last request with TLS; "": none */
 	/* One for each request, and the last one goes on; NULL: none; "": it closes. */
 	const char *answers[8];
 	bool resets;	   /* it closes by a reset */

@@ -7,6 +7,7 @@
 #include "mt_test.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -530,40 +531,157 @@ static void test_other_server(void)
 	tear_down();
 }
 
-/* A target with TLS gets nothing in plaintext; another target gets the records. */
-static void test_tls(void)
+/* ---- TLS ------------------------------------------------------------------------------------ */
+
+/* Selects the first protocol that the client offers. */
+static int select_first(SSL *ssl, const unsigned char **out, unsigned char *len,
+	const unsigned char *in, unsigned int n, void *arg)
 {
-	struct identity authority = identity_new(NULL, "DNS:ca.x");
-	struct mt_grpc_tls tls = {.server_name = "a.test"};
-	struct mt_export_conf c = {.name = "test",
+	*out = in + 1;
+	*len = in[0];
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* Makes the collector one with TLS; `clients` NULL: it needs no certificate of clients. */
+static void secure(const struct identity *id, const struct identity *clients)
+{
+	web.tls = server_tls(id, clients);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(web.tls);
+	SSL_CTX_set_alpn_select_cb(web.tls, select_first, NULL);
+	web.answers[0] = WEB_ACCEPTED;
+}
+
+static struct mt_grpc_target *target_with(
+	const struct mt_credential_texts *texts, struct mt_grpc_tls tls)
+{
+	struct mt_grpc_target *target;
+	struct mt_err e;
+	char at[32];
+
+	snprintf(at, sizeof(at), "127.0.0.1:%u", web.port);
+	tls.credential = mt_credential_new(texts, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(tls.credential);
+	target = mt_grpc_target_new((const char *const[]){at}, 1, &tls);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(target);
+	mt_credential_drop(tls.credential);
+	return target;
+}
+
+/* A queue to the target, which it keeps. */
+static struct mt_export_queue *queue_with(struct mt_grpc_target *target)
+{
+	const struct mt_export_conf c = {.name = "test",
+		.target = target,
 		.path = "/v1/traces",
 		.http = &json,
 		.is_list = true,
 		.flush = 1 * MT_MSEC};
-	struct mt_grpc_target *plain;
-	struct mt_export_queue *q;
 	struct mt_err e;
-	char at[32];
+	struct mt_export_queue *q = mt_export_queue_new(x, &c, &e);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(q);
+	mt_grpc_target_drop(target);
+	return q;
+}
+
+static const char *const sans_a[] = {"no.test", "a.test"}, *const sans_b[] = {"b.test"};
+
+/* The certificate is of a.test. */
+static const struct {
+	struct mt_grpc_tls tls;
+	bool other_roots; /* it trusts another authority */
+	bool sent;
+} tls_rows[] = {
+	{{.server_name = "a.test"}, false, true},
+	{{.server_name = "a.test"}, true, false},
+	{{.server_name = "b.test"}, false, false},
+	{{.server_name = NULL}, false, true},
+	{{.server_name = "b.test", .sans = sans_a, .n_sans = 2}, false, true},
+	{{.server_name = "a.test", .sans = sans_b, .n_sans = 1}, false, false},
+	{{.server_name = "b.test", .anybody = true}, true, true},
+	{{.server_name = "a.test", .anybody = true, .sans = sans_b, .n_sans = 1}, true, false},
+	{{.server_name = "127.0.0.1"}, false, false},
+	{{.server_name = "127.0.0.1", .sans = sans_a, .n_sans = 2}, false, true},
+	{{.server_name = "a.test", .istio = true}, false, true},
+};
+
+static void check_tls(size_t i, const struct identity *authority, const struct identity *other)
+{
+	const struct identity *roots = tls_rows[i].other_roots ? other : authority;
+	struct identity id = identity_new(authority, "DNS:a.test");
+	const char *name = tls_rows[i].tls.server_name;
+	struct mt_export_queue *q;
+	struct mt_export_stats st;
 
 	set_up();
-	web.answers[0] = WEB_ACCEPTED;
-	snprintf(at, sizeof(at), "127.0.0.1:%u", web.port);
-	tls.credential =
-		mt_credential_new(&(struct mt_credential_texts){.roots = authority.cert_pem}, &e);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(tls.credential);
-	c.target = mt_grpc_target_new((const char *const[]){at}, 1, &tls);
-	plain = target_at((const char *const[]){at}, 1);
-	q = mt_export_queue_new(x, &c, &e);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(q);
+	secure(&id, NULL);
+	q = queue_with(target_with(
+		&(struct mt_credential_texts){.roots = roots->cert_pem}, tls_rows[i].tls));
 	put(q, "{}");
-	(void)await_state(q, MT_EXPORT_unreachable, true);
-	CU_ASSERT_EQUAL(web.accepted, 0);
-	mt_export_queue_move(q, plain);
-	CU_ASSERT_EQUAL(settled(q, 1).sent, 1);
+	if (tls_rows[i].sent) {
+		CU_ASSERT_EQUAL(settled(q, 1).sent, 1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(web.head, "\r\nHost: zipkin.test:9411\r\n"));
+		CU_ASSERT_STRING_EQUAL(
+			web.alpn, tls_rows[i].tls.istio ? "istio-http/1.1" : "http/1.1");
+		CU_ASSERT_STRING_EQUAL(
+			web.name, name && !isdigit((unsigned char)*name) ? name : "");
+	} else {
+		st = await_state(q, MT_EXPORT_unreachable, true);
+		CU_ASSERT_PTR_NOT_NULL(strstr(st.why, "certificate"));
+		CU_ASSERT_EQUAL(web.requests, 0);
+	}
 	end(q);
-	mt_grpc_target_drop(c.target);
-	mt_grpc_target_drop(plain);
-	mt_credential_drop(tls.credential);
+	identity_free(&id);
+	tear_down();
+}
+
+/* The names and roots of the target decide, as with gRPC. */
+static void test_tls(void)
+{
+	struct identity authority = identity_new(NULL, "DNS:ca.x");
+	struct identity other = identity_new(NULL, "DNS:other.x");
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(tls_rows); i++)
+		check_tls(i, &authority, &other);
+	identity_free(&authority);
+	identity_free(&other);
+}
+
+/* The target's certificate is shown, and another target has its own. */
+static void test_mutual_tls(void)
+{
+	struct identity authority = identity_new(NULL, "DNS:ca.x");
+	struct identity id = identity_new(&authority, "DNS:a.test");
+	struct identity own = identity_new(&authority, "URI:spiffe://x/y");
+	const struct mt_grpc_tls tls = {.server_name = "a.test"};
+	struct mt_grpc_target *with;
+	struct mt_export_queue *q;
+
+	set_up();
+	secure(&id, &authority);
+	q = queue_with(
+		target_with(&(struct mt_credential_texts){.roots = authority.cert_pem}, tls));
+	with = target_with(
+		&(struct mt_credential_texts){
+			.roots = authority.cert_pem, .chain = own.cert_pem, .key = own.key_pem},
+		tls);
+	put(q, "{}");
+	for (int i = 0; i < 30000 && !web.accepted; i++) {
+		web_turn(&web);
+		poll(NULL, 0, 1);
+	}
+	for (int i = 0; i < 100; i++) {
+		web_turn(&web);
+		poll(NULL, 0, 1);
+	}
+	CU_ASSERT_EQUAL(web.requests, 0);
+	mt_export_queue_move(q, with);
+	CU_ASSERT_EQUAL(settled(q, 1).sent, 1);
+	CU_ASSERT_EQUAL(web.requests, 1);
+	end(q);
+	mt_grpc_target_drop(with);
+	identity_free(&own);
+	identity_free(&id);
 	identity_free(&authority);
 	tear_down();
 }
@@ -601,4 +719,4 @@ const struct mt_test http_tests[] = {{"list", test_list}, {"as it is", test_as_i
 	{"refused", test_refused}, {"garbage", test_garbage}, {"unread", test_unread},
 	{"silent", test_silent}, {"unreachable", test_unreachable}, {"name", test_name},
 	{"hanging connection", test_hanging_connection}, {"other server", test_other_server},
-	{"tls", test_tls}, {"end", test_end}, {0}};
+	{"tls", test_tls}, {"mutual tls", test_mutual_tls}, {"end", test_end}, {0}};
