@@ -80,10 +80,21 @@ void mt_vhost_close(struct mt_port *p);
 
 /* True if frames can be moved. Any thread. */
 bool mt_vhost_is_up(const struct mt_port *p);
+/* The pairs of queues that the guest's driver uses; 0: it does not run. Any thread. */
+uint16_t mt_vhost_active(const struct mt_port *p);
 void mt_vhost_counts(const struct mt_port *p, struct mt_vhost_counts *out);
 
 /* The worker that receives from a pair of queues of a guest. */
 static inline uint16_t mt_vhost_owner(uint16_t number, uint16_t pair, uint16_t workers)
 {
 	return (uint16_t)((number + pair) % workers);
+}
+
+/*
+ * The first pair that mt_vhost_owner() gives to a worker. A worker sends by this pair, or by the
+ * first one if the guest uses less.
+ */
+static inline uint16_t mt_vhost_pair(uint16_t number, uint16_t worker, uint16_t workers)
+{
+	return (uint16_t)((worker + workers - number % workers) % workers);
 }

@@ -168,7 +168,8 @@ static uint16_t tx(struct mt_port *p, uint16_t worker, struct rte_mbuf **pkts, u
 {
 	struct mt_vhost *v = mt_vhost(p);
 	uint16_t active = atomic_load_explicit(&v->active, memory_order_relaxed);
-	uint16_t pair = active ? worker % active : 0, queue = (uint16_t)(2 * pair), gone, sent;
+	uint16_t own = mt_vhost_pair(v->number, worker, p->n_workers);
+	uint16_t pair = own < active ? own : 0, queue = (uint16_t)(2 * pair), gone, sent;
 	uint64_t *counters = p->workers[worker].counters;
 	int vid = enter(v, pair, queue);
 
@@ -370,6 +371,12 @@ bool mt_vhost_is_up(const struct mt_port *p)
 	const struct mt_vhost *v = mt_vhost(p);
 
 	return atomic_load(&v->vid) >= 0 && !atomic_load(&v->broken);
+}
+
+uint16_t mt_vhost_active(const struct mt_port *p)
+{
+	return mt_vhost_is_up(p) ? atomic_load_explicit(&mt_vhost(p)->active, memory_order_relaxed)
+				 : 0;
 }
 
 void mt_vhost_counts(const struct mt_port *p, struct mt_vhost_counts *out)

@@ -21,6 +21,13 @@ struct fake {
 	uint32_t most[MT_VHOST_PAIRS_MAX]; /* packets that a visit took */
 	_Atomic bool closed;
 	_Atomic uint32_t used_closed;
+	/* of sends, whose packets are real */
+	struct mt_port_worker workers[2];
+	uint16_t pairs;	     /* that the guest uses */
+	uint32_t room;	     /* frames that it takes yet */
+	uint32_t sent_by[2]; /* workers */
+	uint8_t sent[64];    /* marks of the first frames, in order */
+	uint32_t n_sent;
 };
 
 static uint16_t fake_rx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
@@ -37,13 +44,38 @@ static uint16_t fake_rx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkt
 	return n;
 }
 
-static const struct mt_port_ops fake_ops = {.rx = fake_rx};
+static uint16_t fake_tx(struct mt_port *p, uint16_t worker, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct fake *f = mt_container_of(p, struct fake, port);
+
+	if (atomic_load(&f->closed))
+		atomic_fetch_add(&f->used_closed, 1);
+	n = (uint16_t)MT_MIN(n, f->room);
+	f->room -= n;
+	f->sent_by[worker] += n;
+	for (uint16_t i = 0; i < n; i++, f->n_sent++)
+		if (f->n_sent < MT_ARRAY_LEN(f->sent))
+			f->sent[f->n_sent] = *rte_pktmbuf_mtod(pkts[i], const uint8_t *);
+	mt_buf_free_bulk(pkts, n);
+	return n;
+}
+
+static uint16_t fake_pairs(const struct mt_port *p)
+{
+	return mt_container_of(p, const struct fake, port)->pairs;
+}
+
+static const struct mt_port_ops fake_ops = {.rx = fake_rx, .tx = fake_tx};
 
 static void fake_init(struct fake *f, uint16_t pairs)
 {
 	memset(f, 0, sizeof(*f));
 	f->port.ops = &fake_ops;
 	f->port.n_rxq = pairs;
+	f->port.n_workers = 2;
+	f->port.workers = f->workers;
+	f->pairs = 1;
+	f->room = UINT32_MAX;
 }
 
 static void count(void *arg, struct mt_port *p, struct rte_mbuf **pkts, uint16_t n)
@@ -66,7 +98,7 @@ static uint32_t turn(struct mt_guests *g, uint16_t worker, uint64_t *now)
 
 static void test_table(void)
 {
-	struct mt_guests *g = mt_guests_create(2);
+	struct mt_guests *g = mt_guests_create(2, fake_pairs);
 	struct fake a, b;
 	uint64_t now = 1000000;
 
@@ -99,7 +131,7 @@ static void test_table(void)
 /* Floods of many guests: the budget of a turn, and equal shares over turns. */
 static void test_floods(void)
 {
-	struct mt_guests *g = mt_guests_create(1);
+	struct mt_guests *g = mt_guests_create(1, fake_pairs);
 	static struct fake f[20];
 	uint64_t now = 1000000;
 	uint32_t least = UINT32_MAX, most = 0;
@@ -127,7 +159,7 @@ static void test_floods(void)
 /* A flood does not delay the visits of others. */
 static void test_idle(void)
 {
-	struct mt_guests *g = mt_guests_create(1);
+	struct mt_guests *g = mt_guests_create(1, fake_pairs);
 	static struct fake f[MT_VHOST_MAX];
 	uint64_t now = 1000000;
 	uint32_t visits = 0, since = 0;
@@ -157,10 +189,143 @@ static void test_idle(void)
 	mt_guests_destroy(g);
 }
 
+/* ---- send ------------------------------------------------------------------------------------ */
+
+static struct rte_mbuf *frame(uint16_t pool, uint8_t mark)
+{
+	struct rte_mbuf *m = mt_buf_data(test_pools[pool]);
+
+	if (m)
+		*(uint8_t *)rte_pktmbuf_append(m, 1) = mark;
+	return m;
+}
+
+/* Sends frames with the marks 1, 2, ... Returns how many were taken; the others are freed. */
+static uint16_t send_frames(struct mt_guests *g, uint16_t worker, uint16_t number, uint16_t n)
+{
+	struct rte_mbuf *pkts[MT_GUESTS_BURST];
+	uint16_t took;
+
+	for (uint16_t i = 0; i < n; i++) {
+		pkts[i] = frame(0, (uint8_t)(i + 1));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(pkts[i]);
+	}
+	took = mt_guests_send(mt_guests_worker(g, worker), number, pkts, n);
+	mt_buf_free_bulk(pkts + took, (uint16_t)(n - took));
+	return took;
+}
+
+/* A turn of a worker. Returns the frames that it sent or received. */
+static uint32_t receive(struct mt_guests *g, uint16_t worker, uint64_t now)
+{
+	uint32_t taken = 0;
+
+	return mt_guests_receive(mt_guests_worker(g, worker), now, count, &taken);
+}
+
+/* Each worker sends by its own pair; without one it hands its frames to the worker of the first. */
+static void test_send(void)
+{
+	uint32_t in_use = rte_mempool_in_use_count(test_pools[0]->data);
+	struct mt_guests *g = mt_guests_create(2, fake_pairs);
+	static struct fake f;
+
+	fake_init(&f, 2);
+	f.pairs = 2;
+	CU_ASSERT_EQUAL(mt_guests_attach(g, 3, &f.port), 0);
+	CU_ASSERT_EQUAL(send_frames(g, 0, 3, 2), 2);
+	CU_ASSERT_EQUAL(send_frames(g, 1, 3, 1), 1);
+	CU_ASSERT(f.sent_by[0] == 2 && f.sent_by[1] == 1);
+	CU_ASSERT_EQUAL(mt_port_count(&f.port, MT_PORT_tx_forwarded), 0);
+	f.pairs = 1;
+	f.n_sent = 0;
+	CU_ASSERT_EQUAL(send_frames(g, 1, 3, 1), 1);
+	CU_ASSERT_EQUAL(send_frames(g, 0, 3, 3), 3);
+	CU_ASSERT(f.sent_by[0] == 2 && f.sent_by[1] == 2);
+	CU_ASSERT_EQUAL(receive(g, 0, 0), 0);
+	CU_ASSERT_EQUAL(receive(g, 1, 0), 3);
+	CU_ASSERT(f.sent_by[0] == 2 && f.sent_by[1] == 5);
+	CU_ASSERT_EQUAL(memcmp(f.sent, "\1\1\2\3", 4), 0);
+	CU_ASSERT_EQUAL(mt_port_count(&f.port, MT_PORT_tx_forwarded), 3);
+	/* the guest's driver does not run */
+	f.pairs = 0;
+	CU_ASSERT_EQUAL(send_frames(g, 0, 3, 2), 0);
+	CU_ASSERT_EQUAL(send_frames(g, 1, 3, 2), 0);
+	CU_ASSERT_EQUAL(receive(g, 1, 0), 0);
+	mt_guests_destroy(g);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(test_pools[0]->data), in_use);
+}
+
+/* A guest that takes no more, and a ring that is full. */
+static void test_full(void)
+{
+	uint32_t in_use = rte_mempool_in_use_count(test_pools[0]->data), n = 0;
+	struct mt_guests *g = mt_guests_create(2, fake_pairs);
+	static struct fake f, other;
+	uint16_t took;
+
+	fake_init(&f, 1);
+	fake_init(&other, 1);
+	CU_ASSERT_EQUAL(mt_guests_attach(g, 3, &f.port), 0);
+	CU_ASSERT_EQUAL(mt_guests_attach(g, 5, &other.port), 0);
+	f.room = 2;
+	CU_ASSERT_EQUAL(send_frames(g, 1, 3, 3), 2);
+	/* frames that were handed over are dropped, and those of other guests go on */
+	f.room = 2;
+	CU_ASSERT_EQUAL(send_frames(g, 0, 3, 3), 3);
+	CU_ASSERT_EQUAL(send_frames(g, 0, 5, 3), 3);
+	CU_ASSERT_EQUAL(send_frames(g, 0, 3, 1), 1);
+	CU_ASSERT_EQUAL(receive(g, 1, 0), 7);
+	CU_ASSERT(f.sent_by[1] == 4 && other.sent_by[1] == 3);
+	CU_ASSERT_EQUAL(mt_port_count(&f.port, MT_PORT_tx_stranded), 2);
+	do {
+		took = send_frames(g, 0, 3, MT_GUESTS_BURST);
+		n += took;
+	} while (took == MT_GUESTS_BURST);
+	CU_ASSERT_EQUAL(n, 1023);
+	f.room = UINT32_MAX;
+	CU_ASSERT_EQUAL(receive(g, 1, 0), MT_GUESTS_TURN);
+	mt_guests_destroy(g);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(test_pools[0]->data), in_use);
+}
+
+/* Frames for a guest that has left do not reach the next one with its number. */
+static void test_gone(void)
+{
+	uint32_t in_use = rte_mempool_in_use_count(test_pools[0]->data);
+	struct mt_guests *g = mt_guests_create(2, fake_pairs);
+	static struct fake f, next;
+
+	fake_init(&f, 1);
+	fake_init(&next, 1);
+	CU_ASSERT_EQUAL(send_frames(g, 0, 3, 2), 2);
+	CU_ASSERT_EQUAL(mt_guests_gone(g), 2);
+	CU_ASSERT_EQUAL(mt_guests_attach(g, 3, &f.port), 0);
+	CU_ASSERT_EQUAL(send_frames(g, 0, 3, 3), 3);
+	CU_ASSERT_PTR_EQUAL(mt_guests_detach(g, 3, NULL), &f.port);
+	CU_ASSERT_EQUAL(send_frames(g, 1, 3, 1), 1);
+	CU_ASSERT_EQUAL(mt_guests_attach(g, 3, &next.port), 0);
+	CU_ASSERT_EQUAL(send_frames(g, 0, 3, 1), 1);
+	CU_ASSERT_EQUAL(receive(g, 1, 0), 4);
+	CU_ASSERT(f.n_sent == 0 && next.n_sent == 1);
+	CU_ASSERT_EQUAL(mt_guests_gone(g), 6);
+	mt_guests_destroy(g);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(test_pools[0]->data), in_use);
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
+
+/*
+ * Frames of one thread. None is used twice, because the thread sanitizer does not see that DPDK's
+ * pools hand a buffer from one thread to another.
+ */
+#define FRAMES	    512
+#define FRAME_EVERY 32 /* turns */
 
 struct runner {
 	pthread_t thread;
+	struct rte_mbuf *frames[FRAMES];
+	uint32_t n_frames;
 	struct mt_guests *guests;
 	struct rte_rcu_qsbr *qsbr;
 	uint16_t index;
@@ -170,7 +335,9 @@ struct runner {
 static void *run(void *arg)
 {
 	struct runner *r = arg;
+	struct mt_guests_worker *w = mt_guests_worker(r->guests, r->index);
 	uint64_t now = 0;
+	uint32_t turn = 0;
 
 	rte_rcu_qsbr_thread_register(r->qsbr, r->index);
 	rte_rcu_qsbr_thread_online(r->qsbr, r->index);
@@ -178,7 +345,14 @@ static void *run(void *arg)
 		uint32_t taken = 0;
 
 		now += MT_GUESTS_IDLE_NS;
-		mt_guests_receive(mt_guests_worker(r->guests, r->index), now, count, &taken);
+		mt_guests_receive(w, now, count, &taken);
+		if (turn % FRAME_EVERY == 0 && r->n_frames) {
+			struct rte_mbuf *m = r->frames[--r->n_frames];
+
+			if (mt_guests_send(w, turn / FRAME_EVERY % 8, &m, 1) == 0)
+				mt_buf_free(m);
+		}
+		turn++;
 		rte_rcu_qsbr_quiescent(r->qsbr, r->index);
 	}
 	rte_rcu_qsbr_thread_offline(r->qsbr, r->index);
@@ -190,13 +364,16 @@ static void *run(void *arg)
 static void test_detach(void)
 {
 	struct rte_rcu_qsbr *qsbr = aligned_alloc(64, rte_rcu_qsbr_get_memsize(2));
-	struct mt_guests *g = mt_guests_create(2);
-	struct runner r[2];
+	struct mt_guests *g = mt_guests_create(2, fake_pairs);
+	static struct runner r[2];
 	static struct fake f[8];
 
 	CU_ASSERT_EQUAL_FATAL(rte_rcu_qsbr_init(qsbr, 2), 0);
 	for (uint16_t i = 0; i < 2; i++) {
 		r[i] = (struct runner){.guests = g, .qsbr = qsbr, .index = i};
+		while (r[i].n_frames < FRAMES && (r[i].frames[r[i].n_frames] = frame(i, 0)))
+			r[i].n_frames++;
+		CU_ASSERT(r[i].n_frames > 0);
 		CU_ASSERT_EQUAL_FATAL(pthread_create(&r[i].thread, NULL, run, &r[i]), 0);
 	}
 	for (int round = 0; round < 50; round++) {
@@ -216,6 +393,8 @@ static void test_detach(void)
 	for (uint16_t i = 0; i < 2; i++) {
 		atomic_store(&r[i].end, true);
 		pthread_join(r[i].thread, NULL);
+		while (r[i].n_frames)
+			mt_buf_free(r[i].frames[--r[i].n_frames]);
 	}
 	mt_guests_destroy(g);
 	free(qsbr);
@@ -225,6 +404,9 @@ const struct mt_test guests_tests[] = {
 	{"guests_table", test_table},
 	{"guests_floods", test_floods},
 	{"guests_idle", test_idle},
+	{"guests_send", test_send},
+	{"guests_full", test_full},
+	{"guests_gone", test_gone},
 	{"guests_detach", test_detach},
 	{0},
 };

@@ -133,18 +133,21 @@ static uint16_t exchange_one(const struct vhost_port *v, uint16_t worker)
 }
 
 /*
- * Each worker sends to its own pair of queues, modulo the pairs of the guest. A guest's driver
- * enables the first pair before the others.
+ * Each worker sends to the pair of queues that it receives from, or to the first one if the guest
+ * has less. A guest's driver enables the first pair before the others.
  */
 static void exchange(const struct vhost_port *v, uint16_t pairs)
 {
 	for (uint16_t w = 0; w < VHOST_WORKERS; w++) {
-		uint16_t queue = exchange_one(v, w);
+		uint16_t pair = mt_vhost_pair(1, w, VHOST_WORKERS), queue = exchange_one(v, w);
 
-		for (int i = 0; i < 1000 && queue != w % pairs; i++, usleep(1000))
+		if (pair >= pairs)
+			pair = 0;
+		for (int i = 0; i < 1000 && queue != pair; i++, usleep(1000))
 			queue = exchange_one(v, w);
-		CU_ASSERT_EQUAL(queue, w % pairs);
+		CU_ASSERT_EQUAL(queue, pair);
 	}
+	CU_ASSERT_EQUAL(mt_vhost_active(v->port), pairs);
 }
 
 /* The counters after the end of a guest; the last one is counted when no worker uses its memory. */
@@ -168,7 +171,7 @@ static void test_guest(void)
 	pid_t guest;
 
 	vhost_port_open(&v, 1, NULL);
-	CU_ASSERT(!mt_vhost_is_up(v.port));
+	CU_ASSERT(!mt_vhost_is_up(v.port) && mt_vhost_active(v.port) == 0);
 	CU_ASSERT_EQUAL(v.port->ops->tx(v.port, 0, &m, 1), 0);
 	rte_pktmbuf_free(m);
 	guest = guest_start(&v, 1);
@@ -228,6 +231,13 @@ static void test_owner(void)
 	CU_ASSERT_EQUAL(mt_vhost_owner(0, 0, 4), 0);
 	CU_ASSERT_EQUAL(mt_vhost_owner(511, 7, 4), 2);
 	CU_ASSERT_EQUAL(mt_vhost_owner(3, 2, 1), 0);
+	/* a worker sends by a pair that it receives from */
+	for (uint16_t workers = 1; workers <= 9; workers++)
+		for (uint16_t w = 0; w < workers; w++)
+			for (uint16_t number = 0; number < MT_VHOST_MAX; number++)
+				CU_ASSERT_EQUAL(mt_vhost_owner(number,
+							mt_vhost_pair(number, w, workers), workers),
+					w);
 }
 
 /* ---- workers --------------------------------------------------------------------------------- */
