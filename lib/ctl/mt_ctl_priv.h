@@ -198,10 +198,10 @@ void mt_render_named(json_t *j, const char *columns, const char *text);
 
 mt_run_fn mt_show_version, mt_show_ready, mt_show_ports, mt_show_workers, mt_show_connections,
 	mt_show_exchanges, mt_show_slow, mt_show_objects, mt_show_last_good, mt_show_neighbours,
-	mt_show_workloads, mt_show_services, mt_show_forwarding, mt_show_routes, mt_show_listeners,
-	mt_show_policies, mt_show_clusters, mt_show_endpoints, mt_show_outliers, mt_show_limits,
-	mt_show_limits_top, mt_show_memory, mt_show_counters, mt_show_health, mt_show_errors,
-	mt_show_meaning, mt_show_dns, mt_show_config, mt_show_origin, mt_show_mesh,
+	mt_show_workloads, mt_show_guests, mt_show_services, mt_show_forwarding, mt_show_routes,
+	mt_show_listeners, mt_show_policies, mt_show_clusters, mt_show_endpoints, mt_show_outliers,
+	mt_show_limits, mt_show_limits_top, mt_show_memory, mt_show_counters, mt_show_health,
+	mt_show_errors, mt_show_meaning, mt_show_dns, mt_show_config, mt_show_origin, mt_show_mesh,
 	mt_show_identity, mt_show_xds, mt_show_node, mt_show_stages, mt_show_offloads,
 	mt_show_tables, mt_show_capacity, mt_show_telemetry, mt_run_log_reopen, mt_show_denied,
 	mt_show_talkers, mt_show_resources, mt_show_topology, mt_show_flows, mt_show_flow_list;

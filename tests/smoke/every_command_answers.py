@@ -94,7 +94,7 @@ EMPTY = {("show identity", "identity"), ("show identity", "revocations"), ("show
          ("show xds", "sources"), ("show xds", "streams"), ("show xds", "types"), ("show resources", "resources"), ("show mesh", "versions"),
          ("show xds", "accepted_not_used"), ("show xds", "problems"), ("show exchanges", "exchanges"), ("show last-good", "last_good"),
          ("show denied", "denied"), ("show memory", "holders"), ("show memory", "sources"), ("show objects", "closed_by_policy"), ("show outliers", "outliers"),
-         ("show policies", "policies"), ("show ready", "waits_for"), ("show workloads", "workloads"), ("show config", "diagnostics"),
+         ("show policies", "policies"), ("show ready", "waits_for"), ("show workloads", "workloads"), ("show guests", "guests"), ("show config", "diagnostics"),
          ("show overrides", "overrides"), ("show limits", "by_key"), ("show limits top", "top")}
 
 

@@ -8,8 +8,9 @@
 extern const struct mt_test close_tests[], command_tests[], door_tests[], health_tests[],
 	health_objects_tests[], http_tests[], mesh_tests[], socket_tests[], view_tests[];
 
-extern const struct mt_test events_tests[], explain_tests[], forwarding_tests[], history_tests[],
-	identity_tests[], istio_tests[], load_tests[], pace_tests[], telemetry_tests[];
+extern const struct mt_test events_tests[], explain_tests[], forwarding_tests[], guests_tests[],
+	history_tests[], identity_tests[], istio_tests[], load_tests[], pace_tests[],
+	telemetry_tests[];
 
 /* A ctl of a node without ports, workers and configuration, over `env` (may be NULL). */
 struct mt_ctl *test_ctl(const struct mt_ctl_env *env);
