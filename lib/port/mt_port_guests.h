@@ -52,7 +52,7 @@ struct mt_guests_worker *mt_guests_worker(struct mt_guests *g, uint16_t worker);
 int mt_guests_attach(struct mt_guests *g, uint16_t number, struct mt_port *p);
 /*
  * Hides the port from the workers and waits until none uses it. Returns it; NULL: there was none.
- * Control thread. `qsbr` NULL: no worker runs.
+ * Control thread. `qsbr` NULL: no worker runs, or the caller waits itself.
  */
 struct mt_port *mt_guests_detach(struct mt_guests *g, uint16_t number, struct rte_rcu_qsbr *qsbr);
 
