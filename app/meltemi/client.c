@@ -18,10 +18,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ANSWER_S   30
 #define ANSWER_MAX (256u << 20)
 
-unsigned client_connect_s = 10;
+unsigned client_connect_s = 10, client_answer_s = 30;
 
 static void explain_denied(const char *path)
 {
@@ -108,14 +107,23 @@ static bool connect_in_time(int fd, const struct sockaddr_un *a)
 	       setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &ever, sizeof(ever)) == 0;
 }
 
+/* Remembers which process listens at the socket. */
+static void note_daemon(struct client *c)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	c->pid = getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? (int)peer.pid : 0;
+}
+
 static bool open_quietly(struct client *c, int *err)
 {
-	const struct timeval limit = {.tv_sec = ANSWER_S};
+	const struct timeval limit = {.tv_sec = client_answer_s};
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 
 	*err = ECONNREFUSED;
 	if (c->remote)
-		return remote_open(c, ANSWER_S);
+		return remote_open(c, (int)client_answer_s);
 
 	*err = ENAMETOOLONG;
 	if (strlen(c->path) >= sizeof(a.sun_path))
@@ -124,6 +132,7 @@ static bool open_quietly(struct client *c, int *err)
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd >= 0 && connect_in_time(c->fd, &a)) {
 		(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		note_daemon(c);
 		return true;
 	}
 	*err = errno;
@@ -160,6 +169,7 @@ bool client_open(struct client *c, const char *path)
 		open_view(c))
 		return true;
 	c->path = path;
+	c->failed = err;
 	explain(c, err);
 	return false;
 }
@@ -299,8 +309,16 @@ static bool is_one_line(const char *line)
  */
 static int unanswered(struct client *c, int why)
 {
-	if (why == EAGAIN)
-		fprintf(stderr, "meltemi: the daemon did not answer within %d s\n", ANSWER_S);
+	c->failed = why;
+	if (why == EAGAIN && c->pid)
+		fprintf(stderr,
+			"meltemi: %s: the daemon, process %d, did not answer within %u s: it is "
+			"busy, hangs or is stopped; `ps -o stat,wchan:20 -p %d` shows which (T: "
+			"stopped)\n",
+			c->path, c->pid, client_answer_s, c->pid);
+	else if (why == EAGAIN)
+		fprintf(stderr, "meltemi: the daemon did not answer within %u s\n",
+			client_answer_s);
 	else if (c->why[0])
 		explain(c, 0);
 	else

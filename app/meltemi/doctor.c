@@ -2,6 +2,7 @@
 #include "doctor.h"
 #include "options.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -83,6 +84,26 @@ void doctor_take_node(struct doctor *d, const json_t *node)
 	}
 }
 
+/* Reports why the daemon's findings are missing. */
+static void no_answer(struct doctor *d, const char *socket, int why)
+{
+	if (why == EAGAIN)
+		doctor_found(d, DOCTOR_FAULT, socket,
+			"`ps -C meltemid -o pid,stat,wchan:20` shows whether it is stopped (T); "
+			"restart it if it stays so; here the host alone was examined",
+			"a daemon is there, and does not answer: it hangs, is stopped, or is busy");
+	else if (why == EACCES || why == EPERM)
+		doctor_found(d, DOCTOR_FAULT, socket,
+			"use sudo, or a user of the socket's group; here the host alone was "
+			"examined",
+			"this user may not open the daemon's socket");
+	else
+		doctor_found(d, DOCTOR_FAULT, socket,
+			"start meltemid, or name its admin.socket by -s; here the host alone was "
+			"examined",
+			"no daemon answers");
+}
+
 static void ask_daemon(struct doctor *d, const char *socket)
 {
 	struct client c = {.fd = -1};
@@ -99,10 +120,7 @@ static void ask_daemon(struct doctor *d, const char *socket)
 		json_array_extend(d->list, json_object_get(answer, "health"));
 		doctor_take_node(d, json_object_get(answer, "node"));
 	} else {
-		doctor_found(d, DOCTOR_FAULT, socket,
-			"start meltemid, or name its admin.socket by -s; here the host alone was "
-			"examined",
-			"no daemon answers");
+		no_answer(d, socket, c.failed);
 	}
 	json_decref(answer);
 }

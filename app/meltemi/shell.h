@@ -34,6 +34,8 @@ struct client {
 	struct ssl_st *tls;	     /* for a remote daemon */
 	char why[512];		     /* for a remote daemon: the last error */
 	int fd;			     /* -1: not connected */
+	int pid;		     /* of the process that listens at `path`; 0: unknown */
+	int failed; /* errno of the last request without an answer; EAGAIN: none in time */
 	char view[128];
 };
 
@@ -61,8 +63,11 @@ struct settings {
  */
 bool settings_complete(struct settings *s, struct remote *r);
 
-/* Longest wait in s for a place in the queue of the daemon's socket; less in tests. */
-extern unsigned client_connect_s;
+/*
+ * Longest wait in s for a place in the queue of the daemon's socket, and for an answer; less in
+ * tests.
+ */
+extern unsigned client_connect_s, client_answer_s;
 
 /* Connects; false after a message with the reason and a remedy. */
 bool client_open(struct client *c, const char *path);

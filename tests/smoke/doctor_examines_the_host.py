@@ -6,6 +6,8 @@ as it should be has nothing named. The daemon is a real one; its cores are those
 """
 
 import json
+import os
+import socket
 import subprocess
 
 from meltemi_lab import Lab, check, equal, main
@@ -68,8 +70,26 @@ def findings(daemon, root):
     return [row for row in answer["findings"] if row["check"] != "errors"]
 
 
+def doctor(path, *before):
+    return subprocess.Popen([*before, SHELL, "-s", path, "--json", "doctor"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def about_the_daemon(process):
+    printed, _ = process.communicate(timeout=60)
+    equal(process.returncode, 1, "exit status without an answer of the daemon")
+    rows = [row for row in json.loads(printed)["findings"] if row["check"] == "daemon"]
+    equal([row["state"] for row in rows], ["fault"], "findings about the daemon")
+    return rows[0]["words"] + " / " + rows[0]["remedy"]
+
+
 def body():
     with Lab(servers=1) as lab:
+        # Stands in for a daemon that is stopped: the queue of its socket is full.
+        stopped, waiting = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+        stopped.bind(str(lab.directory / "stopped.sock"))
+        stopped.listen(0)
+        waiting.connect(str(lab.directory / "stopped.sock"))
+        of_stopped = doctor(lab.directory / "stopped.sock")
         daemon = lab.meltemi(workers=2).start()
         good = [row for row in findings(daemon, tree(lab.directory / "good", GOOD)) if row["state"] != "ok"]
         equal(good, [], "findings on a host that is as it should be")
@@ -83,6 +103,11 @@ def body():
                                capture_output=True, timeout=30, check=False)
         equal(alone.returncode, 1, "exit status without a daemon")
         check("no daemon answers" in alone.stdout and "no hugepages" in alone.stdout, alone.stdout)
+        os.chmod(daemon.directory, 0o755)
+        told = about_the_daemon(doctor(daemon.directory / "admin.sock", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"))
+        check("may not open" in told and "sudo" in told, told)
+        told = about_the_daemon(of_stopped)
+        check("does not answer" in told and "start meltemid" not in told, told)
 
 
 main(body)

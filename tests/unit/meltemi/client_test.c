@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connecting to the daemon's socket when the daemon does not accept. */
+/* The daemon's socket, when the daemon does not accept or does not answer. */
 #include "shell.h"
 #include "suites.h"
 
@@ -75,4 +75,41 @@ static void full_queue(void)
 	rmdir(dir);
 }
 
-const struct mt_test client_tests[] = {{"full_queue", full_queue}, {0}};
+/* A stopped daemon: the kernel accepts for it, and no answer comes. */
+static void silent_daemon(void)
+{
+	const unsigned most = client_answer_s;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct client c = {.fd = -1};
+	char dir[] = "/tmp/mt_client_XXXXXX", text[512] = "", process[64], *body;
+	int was, s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	FILE *said = tmpfile();
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(said);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/admin.sock", dir);
+	CU_ASSERT_EQUAL_FATAL(bind(s, (const struct sockaddr *)&a, sizeof(a)), 0);
+	CU_ASSERT_EQUAL_FATAL(listen(s, QUEUE), 0);
+	was = redirect(said);
+	client_answer_s = 1;
+	CU_ASSERT(client_open(&c, a.sun_path));
+	CU_ASSERT_EQUAL(client_ask(&c, "show version", &body), EXIT_UNREACHABLE);
+	client_answer_s = most;
+	dup2(was, STDERR_FILENO);
+	CU_ASSERT_PTR_NULL(body);
+	CU_ASSERT_EQUAL(c.failed, EAGAIN);
+	rewind(said);
+	CU_ASSERT(fread(text, 1, sizeof(text) - 1, said) > 0);
+	snprintf(process, sizeof(process), "process %d, did not answer within 1 s", (int)getpid());
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, process));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, a.sun_path));
+	client_close(&c);
+	close(was);
+	close(s);
+	fclose(said);
+	unlink(a.sun_path);
+	rmdir(dir);
+}
+
+const struct mt_test client_tests[] = {
+	{"full_queue", full_queue}, {"silent_daemon", silent_daemon}, {0}};
