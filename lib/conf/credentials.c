@@ -278,6 +278,58 @@ bool mt_conf_certificate_next(
 	return false;
 }
 
+/*
+ * Finds the name of the lists in a key of find(): the path of their file, or the Secret of the
+ * roots. Without `-cacert`: the key has this ending also if the roots are in the Secret without it.
+ */
+static bool lists_in(const char *key, struct mt_conf_certificate *out)
+{
+	static const char prefix[] = "file-root:", ending[] = "-cacert";
+	const size_t cut = strlen(ending);
+	const char *line = strncmp(key, "1\n", 2) == 0 ? strchr(key + 2, '\n') : NULL;
+
+	if (!line)
+		return false;
+	line++;
+	if (strncmp(line, prefix, strlen(prefix)) == 0) {
+		line += strcspn(line, "~\n");
+		line += *line == '~';
+	}
+	out->name = line;
+	out->len = strcspn(line, "\n");
+	if (*line != '/' && out->len > cut && strncmp(line + out->len - cut, ending, cut) == 0)
+		out->len -= cut;
+	return out->len > 0;
+}
+
+/* The times of the list that ends first; false if there is none. */
+static bool first_to_end(const struct mt_credential *c, struct mt_conf_certificate *out)
+{
+	struct mt_credential_crl crl;
+	bool found = false;
+
+	for (uint32_t i = 0; mt_credential_crl(c, i, &crl); i++) {
+		if (!crl.next_update || (found && crl.next_update >= out->not_after))
+			continue;
+		out->not_before = crl.this_update;
+		out->not_after = crl.next_update;
+		found = true;
+	}
+	return found;
+}
+
+bool mt_conf_revocations_next(
+	const struct mt_conf *c, uint32_t *pos, struct mt_conf_certificate *out)
+{
+	const struct mt_conf_credential *x;
+
+	while ((x = mt_strmap_next(&c->credentials.all, pos, NULL)) != NULL)
+		if (!x->own && x->credential && lists_in(x->key, out) &&
+			first_to_end(x->credential, out))
+			return true;
+	return false;
+}
+
 /* ---- their life ------------------------------------------------------------------------------------ */
 
 void mt_credentials_begin(struct mt_conf *c)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The certificates that documents name, so that their end is reported in time. */
+/* Certificates and revocation lists that documents name, so that their end is reported in time. */
 #pragma once
 
 #include "mt_conf.h"
 
-/* A certificate that documents name: of a Gateway, a DestinationRule or a BackendTLSPolicy. */
+/*
+ * A certificate that documents name: of a Gateway, a DestinationRule or a BackendTLSPolicy. Or the
+ * revocation lists that one of them names, with the times of the list that ends first.
+ */
 struct mt_conf_certificate {
 	const char *
 		name; /* path of its file, or "kubernetes://SECRET"; valid until the next compile */
@@ -16,6 +19,12 @@ struct mt_conf_certificate {
  * certificate that is used with different roots appears once for each of them. Control thread.
  */
 bool mt_conf_certificate_next(
+	const struct mt_conf *c, uint32_t *pos, struct mt_conf_certificate *out);
+/*
+ * The next revocation lists in use that documents name, likewise: those of a file or a Secret. A
+ * list without an end is left out.
+ */
+bool mt_conf_revocations_next(
 	const struct mt_conf *c, uint32_t *pos, struct mt_conf_certificate *out);
 /*
  * True if a file of a certificate, key, roots or revocation list that documents name has changed

@@ -151,12 +151,13 @@ enum mt_cert_age {
 	MT_CERT_OVER,
 };
 
-/* A certificate by its name, as it was at the last look. */
+/* A certificate, or a revocation list, by its name, as it was at the last look. */
 struct mt_cert_look {
 	int64_t not_before, not_after; /* Unix time in s */
 	enum mt_cert_age age;
 	bool still; /* it is in use */
 	bool own;   /* of an identity of the node */
+	bool list;  /* a revocation list */
 	char name[];
 };
 
@@ -164,14 +165,15 @@ struct mt_cert_look {
 enum mt_cert_age mt_cert_age(int64_t not_before, int64_t not_after, int64_t left);
 /*
  * Takes the present certificate. STARTS: it is older than at the last look, so that its renewal is
- * late; ENDS: another one has replaced an old one.
+ * late; ENDS: another one has replaced an old one. Authorities replace lists late in their
+ * lifetime, so a list is late at a tenth.
  */
 enum mt_edge mt_cert_step(
 	struct mt_cert_look *l, int64_t not_before, int64_t not_after, int64_t left);
 
 /* Logs certificates that are not renewed in time. */
 void mt_events_certificates(struct mt_ctl *c);
-/* The next certificate that documents name. Start with *pos = 0; NULL at the end. */
+/* The next certificate or list that documents name. Start with *pos = 0; NULL at the end. */
 const struct mt_cert_look *mt_events_certificate_next(const struct mt_ctl *c, uint32_t *pos);
 void mt_events_certificates_fini(struct mt_events *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Certificates that should have been renewed by now: those of the node's identities from files and
- * SDS agents, and those that Gateways and DestinationRules name. Those of peers are seen only in
- * handshakes.
+ * SDS agents, and those that Gateways and DestinationRules name, with their revocation lists. Those
+ * of peers are seen only in handshakes.
  */
 #include "mt_ctl_events_priv.h"
 
@@ -32,6 +32,8 @@ enum mt_edge mt_cert_step(
 	enum mt_cert_age age = mt_cert_age(not_before, not_after, left), was = l->age;
 	bool other = l->not_before != not_before || l->not_after != not_after;
 
+	if (l->list && age == MT_CERT_THIRD)
+		age = MT_CERT_FRESH;
 	l->not_before = not_before;
 	l->not_after = not_after;
 	l->age = age;
@@ -42,20 +44,24 @@ enum mt_edge mt_cert_step(
 
 /* ---- the log -------------------------------------------------------------------------------- */
 
+static const char *noun(const struct mt_cert_look *l)
+{
+	return l->list ? "" : "certificate ";
+}
+
 static void log_late(const struct mt_cert_look *l, int64_t left)
 {
 	char words[64];
 
 	mt_span_words(left, words, sizeof(words));
 	if (l->age == MT_CERT_OVER)
-		mt_log(MT_LOG_WARN, "config",
-			"certificate %s expired %s ago and was not renewed: peers refuse it",
-			l->name, words);
+		mt_log(MT_LOG_WARN, "config", "%s%s expired %s ago and was not renewed: %s",
+			noun(l), l->name, words,
+			l->list ? "certificates of its authority are refused" : "peers refuse it");
 	else
 		mt_log(MT_LOG_WARN, "config",
-			"certificate %s expires in %s, less than a %s of its lifetime, and was not "
-			"renewed",
-			l->name, words, l->age == MT_CERT_TENTH ? "tenth" : "third");
+			"%s%s expires in %s, less than a %s of its lifetime, and was not renewed",
+			noun(l), l->name, words, l->age == MT_CERT_TENTH ? "tenth" : "third");
 }
 
 static struct mt_cert_look *find(struct mt_events *e, const char *name, size_t len)
@@ -88,7 +94,7 @@ static void look(
 		log_late(l, left);
 		break;
 	case MT_EDGE_ENDS:
-		mt_log(MT_LOG_INFO, "config", "certificate %s renewed: it expires in %s", l->name,
+		mt_log(MT_LOG_INFO, "config", "%s%s renewed: it expires in %s", noun(l), l->name,
 			mt_span_words(left, words, sizeof(words)));
 		break;
 	case MT_EDGE_NONE:
@@ -111,6 +117,24 @@ static void look_at_identities(struct mt_ctl *c)
 		snprintf(name, sizeof(name), "of the identity in %s", who.from);
 		look(c, find(c->events, name, strlen(name)), true, who.credential->not_before,
 			who.credential->not_after);
+	}
+}
+
+static void look_at_lists(struct mt_ctl *c)
+{
+	struct mt_conf_certificate x;
+	uint32_t pos = 0;
+
+	while (c->env.conf && mt_conf_revocations_next(c->env.conf, &pos, &x)) {
+		struct mt_cert_look *l;
+		char name[512];
+
+		snprintf(name, sizeof(name), "revocation list of %.*s", (int)MT_MIN(x.len, 400),
+			x.name);
+		l = find(c->events, name, strlen(name));
+		if (l)
+			l->list = true;
+		look(c, l, false, x.not_before, x.not_after);
 	}
 }
 
@@ -143,6 +167,7 @@ void mt_events_certificates(struct mt_ctl *c)
 	pos = 0;
 	while (c->env.conf && mt_conf_certificate_next(c->env.conf, &pos, &x))
 		look(c, find(e, x.name, x.len), false, x.not_before, x.not_after);
+	look_at_lists(c);
 	forget(e, false);
 }
 

@@ -138,9 +138,9 @@ const struct mt_family_row mt_families_identity[] = {
 	{"meltemi_node_identity_changes_total", MT_COUNTER, "changes", "identity",
 		"certificates and roots that this node started to use", collect_changes, 0},
 	{"meltemi_certificate_left_seconds", MT_GAUGE, "seconds", "certificate",
-		"time until a certificate expires that a Gateway, DestinationRule or "
-		"BackendTLSPolicy names, by its file or Secret; negative: expired; looked at once "
-		"a minute",
+		"time until a certificate or revocation list expires that a Gateway, "
+		"DestinationRule or BackendTLSPolicy names, by its file or Secret; negative: "
+		"expired; looked at once a minute",
 		collect_certificates, 0},
 	{"meltemi_certificate_lifetime_seconds", MT_GAUGE, "seconds", "certificate",
 		"whole lifetime of the certificates of meltemi_certificate_left_seconds",

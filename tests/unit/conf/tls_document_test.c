@@ -3,6 +3,7 @@
 #include "../tls/pki.h"
 #include "conf_test.h"
 #include "conf_texts.h"
+#include "mt_conf_certificates.h"
 #include "mt_lend.h"
 #include "mt_tls_priv.h"
 
@@ -397,6 +398,52 @@ static void empty_in_secret(void)
 	}
 }
 
+/* ---- revocation lists, which end ------------------------------------------------------------------------- */
+
+/* The only lists of the documents, and no certificate. */
+static void has_list(const char *more, const char *name)
+{
+	struct built b = build(SERVICE(""), more, false);
+	struct mt_conf_certificate x;
+	uint32_t pos = 0;
+
+	CU_ASSERT_TRUE_FATAL(mt_conf_revocations_next(b.conf, &pos, &x));
+	CU_ASSERT_EQUAL(x.len, strlen(name));
+	CU_ASSERT_EQUAL(strncmp(x.name, name, x.len), 0);
+	CU_ASSERT_EQUAL((x.not_after - x.not_before) / 60, 3 * 60);
+	CU_ASSERT_FALSE(mt_conf_revocations_next(b.conf, &pos, &x));
+	pos = 0;
+	CU_ASSERT_FALSE(mt_conf_certificate_next(b.conf, &pos, &x));
+	unbuild(&b);
+}
+
+static void revocations(void)
+{
+	char *crl = pki_crl(&pki()->root, NULL, false), *text = NULL, path[96];
+	struct mt_conf_certificate x;
+	uint32_t pos = 0;
+	struct built b;
+	size_t size;
+	FILE *f;
+
+	prepare();
+	snprintf(path, sizeof(path), "%s/crl", dir);
+	has_list(RULE("{tls: {mode: SIMPLE, caCertificates: @/roots, caCrl: @/crl}}"), path);
+	b = build(SERVICE(""), RULE("{tls: {mode: SIMPLE, caCertificates: @/roots}}"), false);
+	CU_ASSERT_FALSE(mt_conf_revocations_next(b.conf, &pos, &x));
+	unbuild(&b);
+	f = open_memstream(&text, &size);
+	fputs(RULE("{tls: {mode: SIMPLE, credentialName: cred, subjectAltNames: [a.x]}}"), f);
+	put_secret(f, "cred", "default");
+	put_value(f, "ca.crt", pki()->roots);
+	put_value(f, "ca.crl", crl);
+	fclose(f);
+	has_list(text, "kubernetes://default/cred");
+	free(text);
+	free(crl);
+	remove_files();
+}
+
 /* ---- who has them ------------------------------------------------------------------------------------ */
 
 static void rest_of_them(void)
@@ -498,6 +545,7 @@ const struct mt_test tls_document_tests[] = {
 	{"another_word", another_word},
 	{"secrets", secrets},
 	{"empty_in_secret", empty_in_secret},
+	{"revocations", revocations},
 	{"rest_of_them", rest_of_them},
 	{"rules that no client may use", denied_to_all},
 	{"ambient", ambient},

@@ -386,6 +386,13 @@ static void test_certificates(void)
 	l = (struct mt_cert_look){.still = true};
 	CU_ASSERT_EQUAL(mt_cert_step(&l, 100, 1000, 50), MT_EDGE_STARTS);
 	CU_ASSERT_EQUAL(l.age, MT_CERT_TENTH);
+	/* A revocation list is late at a tenth. */
+	l = (struct mt_cert_look){.still = true, .list = true};
+	CU_ASSERT_EQUAL(mt_cert_step(&l, 100, 1000, 200), MT_EDGE_NONE);
+	CU_ASSERT_EQUAL(mt_cert_step(&l, 100, 1000, 89), MT_EDGE_STARTS);
+	CU_ASSERT_EQUAL(l.age, MT_CERT_TENTH);
+	CU_ASSERT_EQUAL(mt_cert_step(&l, 100, 1000, 0), MT_EDGE_STARTS);
+	CU_ASSERT_EQUAL(mt_cert_step(&l, 900, 1800, 800), MT_EDGE_ENDS);
 }
 
 static void test_spans(void)
