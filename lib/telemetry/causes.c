@@ -41,8 +41,8 @@ static const struct follower {
 	{"proxy_reply_timeout", "proxy_up_silent proxy_up_stalled"},
 	{"proxy_exchange_oneway_lost", "proxy_up_connect_failed proxy_up_reset proxy_up_silent"},
 	/* limits and policies */
-	{"proxy_reply_over_limit", "filter_rate_limited"},
-	{"proxy_opaque_over_limit", "filter_rate_limited"},
+	{"proxy_reply_over_limit", "filter_rate_limited filter_global_limited"},
+	{"proxy_opaque_over_limit", "filter_rate_limited filter_global_limited"},
 	{"proxy_reply_denied",
 		"proxy_exchange_closed proxy_exchange_denied proxy_exchange_unauthenticated "
 		"proxy_exchange_extauthz_failed proxy_exchange_no_node_identity "

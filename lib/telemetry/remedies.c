@@ -513,8 +513,9 @@ static const struct remedy remedies[] = {
 	{"proxy", "opaque_closed", CLOSED},
 	{"proxy", "opaque_denied", DENIED},
 	{"proxy", "opaque_over_limit",
-		"no action if the limit is intended; otherwise raise it: `show limits`. If it has "
-		"conditions, remove them, or terminate the clients' TLS on the node"},
+		"no action if the limit is intended; otherwise raise it: `show limits`, or in the "
+		"configuration of the rate limit service. If it has conditions, remove them, or "
+		"terminate the clients' TLS on the node"},
 	{"proxy", "opaque_no_node_identity", UNLENT},
 	{"proxy", "opaque_no_endpoint", SERVER},
 	{"proxy", "demand_absent",

@@ -341,6 +341,12 @@ static void test_one_row_for_a_cause(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "filter_rate_limited"));
 	CU_ASSERT_PTR_NULL(strstr(out, "proxy_up_connect_failed"));
 	free(out);
+	filter[MT_FILTER_rate_limited] = 0;
+	filter[MT_FILTER_global_limited] = proxy[MT_PROXY_opaque_over_limit] = 2;
+	out = test_run(c, "show errors", &code);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "proxy_reply_over_limit (7)"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "proxy_opaque_over_limit (2)"));
+	free(out);
 	mt_ctl_destroy(c);
 }
 
