@@ -225,7 +225,7 @@ static uint32_t longest_of(const struct mt_build *b, const struct mt_net_log *ne
 {
 	const struct mt_default_tracing *old = old_settings(b);
 
-	if (net->longest.set)
+	if (net->longest.v)
 		return net->longest.v;
 	return old && old->longest.v ? old->longest.v : LONGEST;
 }

@@ -187,7 +187,7 @@ struct mt_net_log {
 	struct mt_num port;
 	struct mt_text log_name;	  /* not set: Istio's */
 	struct mt_file_log_format format; /* envoyOtelAls: body and attributes */
-	struct mt_num longest;		  /* spans: bytes of a tag's value; not set: 256 */
+	struct mt_num longest;		  /* spans: bytes of a tag's value; 0, not set: 256 */
 	struct mt_http_collector *http;	  /* opentelemetry; NULL: gRPC. Of zipkin `web` counts */
 	struct mt_http_collector web;	  /* zipkin */
 	struct mt_num short_ids;	  /* zipkin: trace ids of 64 bits */

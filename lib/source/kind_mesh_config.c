@@ -206,8 +206,8 @@ static const char *const contexts[] = {"USE_B3", "USE_B3_WITH_W3C_PROPAGATION", 
 #define TAG_LENGTH                                                                                 \
 	{                                                                                          \
 		"maxTagLength", MT_F_NUM, AT(struct mt_net_log, longest),                          \
-			.min = 1, .max = UINT32_MAX,                                               \
-			.help = "most bytes of a tag's value, at most 4096; default: 256"          \
+			.max = UINT32_MAX,                                                         \
+			.help = "most bytes of a tag's value, at most 4096; 0 and default: 256"    \
 	}
 
 static void check_zipkin(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

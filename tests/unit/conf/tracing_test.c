@@ -256,7 +256,7 @@ static void test_requests(void)
 		{"zipkin: {service: n/two.example, port: 9411, maxTagLength: 7, "
 		 "headers: [{name: t, value: u}]}",
 			{"two.example:9411", "/api/v2/spans", "t: u"}, &mt_tracing_zipkin, 7},
-		{"zipkin: {service: \"2001:db8::1\", port: 80, path: /spans}",
+		{"zipkin: {service: \"2001:db8::1\", port: 80, path: /spans, maxTagLength: 0}",
 			{"[2001:db8::1]:80", "/spans", NULL}, &mt_tracing_zipkin, 256},
 	};
 
