@@ -75,6 +75,7 @@ MUTANT_ARGS = {
     # Codec files that change a message are drawn only by name.
     **dict.fromkeys(("table_length_stale", "table_sum_stale", "table_id_not_restored"), (*CODEC_FILES, "--seeds", "1-100")),
     "no_probe": ("--scenario", "proxy_mixed", "--seeds", "101-300"),
+    "undrawn_traced": ("--tracing", "--seeds", "1-100"),
 }
 # Broken rules of lib/tcp that the comparison with the kernel's TCP must detect.
 KERNEL_BREAKS = """

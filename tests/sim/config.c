@@ -2,6 +2,7 @@
 #include "config.h"
 #include "layer.h"
 #include "mt_authz.h"
+#include "mt_call_tracing.h"
 #include "mt_extauthz.h"
 
 #include <stdio.h>
@@ -34,6 +35,7 @@ struct built {
 		struct mt_authz rules;
 		const struct mt_authz *guards[CONFIG_EPS];
 	} asked[CONFIG_CLUSTERS];
+	struct mt_call_tracing tracing[CONFIG_LISTENERS];
 	uint32_t *holds;
 };
 
@@ -236,6 +238,20 @@ static void build_chains(struct config_store *st, struct built *b, uint32_t i,
 	serves->tls = layer_tls_context(st->n);
 }
 
+/* Draws no call, and clients send no contexts: each request has to stay as it is. */
+static void build_tracing(
+	struct config_store *st, struct built *b, uint32_t i, const struct mt_codec *codec)
+{
+	if (!st->sim->opt->tracing || codec->opaque)
+		return;
+	b->tracing[i] = (struct mt_call_tracing){
+		.rule = {.write = MT_TRACING_W3C | MT_TRACING_B3, .trace_len = MT_TRACE_ID},
+		.attempts = st->sim->seed % 2,
+		.key = 1};
+	mt_call_tracing_keys(&b->tracing[i], codec);
+	b->services[i].tracing = &b->tracing[i];
+}
+
 static void build_listener(
 	struct config_store *st, struct built *b, uint32_t i, const struct config *all)
 {
@@ -255,6 +271,7 @@ static void build_listener(
 		sv->routes = routes(l);
 	build_limit(st, b, i, l);
 	build_filter(b, i, l);
+	build_tracing(st, b, i, l->codec);
 	b->service_ptrs[i] = sv;
 	out->addr = mt_addr4(0);
 	memset(&out->addr, 0, sizeof(out->addr));

@@ -15,7 +15,8 @@
 static const char usage[] =
 	"usage: sim [--seeds A-B] [--jobs N|all] [--workers N] [--scenario NAME] [--mutant NAME]\n"
 	"           [--list-mutants] [--list-scenarios] [--keep-going] [--verbose] [--json]\n"
-	"           [--transplant] [--log] [--trace-hash] [--cases FILE] [--codec-file FILE]...\n"
+	"           [--transplant] [--log] [--tracing] [--trace-hash] [--cases FILE] [--codec-file "
+	"FILE]...\n"
 	"\n"
 	"Runs seeds A to B (default 1-2000) on the simulated network. The last line is JSON.\n"
 	"--jobs shares the seeds among processes (all: one per CPU; 512 MB each). The sums are "
@@ -24,6 +25,7 @@ static const char usage[] =
 	"--transplant: workers of the node are saved and others go on from there, in each seed and "
 	"not in every second one.\n"
 	"--log: each call must leave an entry of the access log; nothing else changes.\n"
+	"--tracing: services trace, and no call is drawn: nothing changes either.\n"
 	"--trace-hash prints a line \"scenario seed hash\" for each seed "
 	"(tests/sim/trace_hashes.py).\n"
 	"--cases runs what such a file's lines name, with one process.\n"
@@ -44,6 +46,7 @@ enum {
 	O_JSON,
 	O_TRANSPLANT,
 	O_LOG,
+	O_TRACING,
 	O_TRACE_HASH,
 	O_CASES,
 	O_CODEC_FILE,
@@ -63,6 +66,7 @@ static const struct option longs[] = {
 	{"json", no_argument, NULL, O_JSON},
 	{"transplant", no_argument, NULL, O_TRANSPLANT},
 	{"log", no_argument, NULL, O_LOG},
+	{"tracing", no_argument, NULL, O_TRACING},
 	{"trace-hash", no_argument, NULL, O_TRACE_HASH},
 	{"cases", required_argument, NULL, O_CASES},
 	{"codec-file", required_argument, NULL, O_CODEC_FILE},
@@ -164,6 +168,9 @@ static int one(int c, struct sim_options *o)
 		return -1;
 	case O_LOG:
 		o->log = true;
+		return -1;
+	case O_TRACING:
+		o->tracing = true;
 		return -1;
 	case O_TRACE_HASH:
 		o->trace_hash = true;

@@ -97,6 +97,7 @@ struct sim_options {
 	bool verbose, json, keep_going;
 	bool transplant;   /* in each seed that can */
 	bool log;	   /* calls leave entries of the access log */
+	bool tracing;	   /* of calls, of which none is drawn */
 	bool trace_hash;   /* prints each seed's hash, which is the same for any build */
 	const char *cases; /* a file of lines "scenario seed": runs these; NULL: seeds */
 };

@@ -5,6 +5,7 @@ Compares hashes of the simulator's traces: every packet, event and outcome with 
 
   trace_hashes.py                      the cases that the file trace_hashes keeps, as the default run does
   trace_hashes.py --renew              writes their hashes, after a change of behaviour on purpose
+  trace_hashes.py --with=--log         the same hashes with an option of the simulator that changes nothing
   trace_hashes.py --against main       these cases and seeds 1-2000, with the simulator of another revision
 
 Exit: 0 equal, 1 a hash differs or a seed failed, 2 the simulator or the revision cannot be used.
@@ -110,6 +111,15 @@ def against(options):
     return differ
 
 
+def unchanged(options):
+    """Every n-th case with options that must not change it."""
+    rows = [line for line in KEPT.read_text().splitlines() if not line.startswith("#")][::options.every]
+    with tempfile.NamedTemporaryFile("w", prefix="meltemi-cases-") as cases:
+        cases.write("".join(f"{row}\n" for row in rows))
+        cases.flush()
+        return compare(table(rows), hashes(options.sim, *options.also, "--cases", cases.name))
+
+
 def kept(options):
     was, now = table(KEPT.read_text().splitlines()), hashes(options.sim, "--cases", KEPT)
     if options.renew:
@@ -129,11 +139,14 @@ def main():
     parser.add_argument("--renew", action="store_true")
     parser.add_argument("--against", metavar="REVISION")
     parser.add_argument("--seeds", default="1-2000")
+    parser.add_argument("--with", dest="also", metavar="OPTION", action="append", help="--with=--log: an option of the simulator that changes no trace")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="with --with: every N-th case")
     options = parser.parse_args()
     options.sim = options.sim.resolve()
     if not options.sim.exists():
         fail(f"{options.sim} is not built: ninja -C {options.sim.parents[2]} tests/sim/sim")
-    return 1 if (against if options.against else kept)(options) else 0
+    check = against if options.against else unchanged if options.also else kept
+    return 1 if check(options) else 0
 
 
 if __name__ == "__main__":

@@ -160,7 +160,8 @@ mt_noinline void mt_context_begin(struct mt_proxy *p, struct mt_exchange *ex)
 	/* Most requests have no context: they are drawn without their values. */
 	if (mt_unlikely(may_have(m, t)))
 		decide(p, ex, t);
-	else if (mt_unlikely(mt_tracing_draws(&t->rule, &p->trace_rnd)))
+	else if (mt_unlikely(mt_tracing_draws(&t->rule, &p->trace_rnd)) ||
+		 mt_mutant(MT_MUTANT_undrawn_traced))
 		start_trace(p, ex, t);
 }
 
