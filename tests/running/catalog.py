@@ -75,6 +75,7 @@ MUTANT_ARGS = {
     # Codec files that change a message are drawn only by name.
     **dict.fromkeys(("table_length_stale", "table_sum_stale", "table_id_not_restored"), (*CODEC_FILES, "--seeds", "1-100")),
     "no_probe": ("--scenario", "proxy_mixed", "--seeds", "101-300"),
+    **dict.fromkeys(("entry_lost", "ending_of_another"), ("--log", "--seeds", "1-100")),
     "undrawn_traced": ("--tracing", "--seeds", "1-100"),
 }
 # Broken rules of lib/tcp that the comparison with the kernel's TCP must detect.
@@ -151,6 +152,7 @@ def _rotating_simulators(known, part):
     jobs = [_meson(test, ASAN, "asan/", SANITIZED) for test in part.of(_scenarios(known))]
     jobs.append(Job("asan/sim/seeds", [ASAN / SIM, "--seeds", _a_range(part.sanitized_seeds())], 900, SANITIZED, build=ASAN, targets=(SIM,)))
     jobs.append(_seeds("fresh", part.fresh_seeds()))
+    jobs += part.of([Job("sim/entries", [DEBUG / SIM, "--log", "--tracing", "--seeds", "1-500", "--jobs", "all"], 900, targets=(SIM,), takes=ALL_CORES)])
     if part.whole:
         jobs.append(Job("sim/replies", [DEBUG / SIM, *LONG_REPLIES], 1800, targets=(SIM,), takes=ALL_CORES))
         jobs.append(Job("sim/codec_files_long", [DEBUG / SIM, *LONG_CODEC_FILES], 3600, targets=(SIM,), takes=ALL_CORES))

@@ -57,6 +57,15 @@ struct rpc_call {
 		due; /* when the server, and before it those to earlier calls, may be expected to answer */
 };
 
+/* What is kept of each call with --log, for entries_calls.c. */
+struct rpc_past {
+	uint64_t at, ended;
+	uint32_t len;	 /* of the request */
+	uint32_t native; /* of RPC_NATIVE: as in struct wire_msg */
+	enum wire_kind kind;
+	char route;
+};
+
 struct rpc_set;
 
 /* The share of calls (per million) that ask the server for something special. */
@@ -144,8 +153,9 @@ struct rpc_client {
 	uint8_t *ran_on;    /* of each call: 1 + number of the server that saw it first */
 	uint8_t *
 		came; /* of each call: to a server's machine, but its application closed without reading it */
-	uint8_t *seen;	 /* of each call: how often servers saw it, */
-	uint8_t *copied; /* and how often a mirror did */
+	uint8_t *seen;	       /* of each call: how often servers saw it, */
+	uint8_t *copied;       /* and how often a mirror did */
+	struct rpc_past *past; /* of each call; NULL: nobody wants to know */
 };
 
 struct rpc_conn;
@@ -197,6 +207,7 @@ struct rpc_set {
 	struct rpc_client *client;
 	struct rpc_server *server;
 	uint32_t n_clients, n_servers, left;
+	uint32_t connects; /* of all clients */
 	uint32_t native[MT_REPLY_N];
 	uint32_t executions; /* so often servers may see a call that is not one-way; 0: once */
 	bool lies;	     /* the network may change bytes */

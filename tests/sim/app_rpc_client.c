@@ -73,6 +73,7 @@ static void connect_now(void *ctx, uint64_t n)
 	c->written = 0;
 	c->in.off = c->in.len = c->tx.off = c->tx.len = 0;
 	c->moved = 0;
+	c->set->connects++;
 	c->sock = sim_connect(c->host, &c->to, c->port, &client_app, c);
 	if (!c->sock && c->attempts < MAX_ATTEMPTS)
 		sim_host_at(c->host, c->set->sim->now + 300 * MT_MSEC, connect_now, c, 0);
@@ -343,6 +344,10 @@ void rpc_client_start(struct rpc_client *c)
 	c->ran_on = calloc(c->calls + 1, 1);
 	c->copied = calloc(c->calls + 1, 1);
 	MT_ASSERT(c->out && c->ended_how && c->came && c->seen && c->ran_on && c->copied);
+	if (c->set->sim->opt->log) {
+		c->past = calloc(c->calls + 1, sizeof(*c->past));
+		MT_ASSERT(c->past);
+	}
 	c->set->left++;
 	sim_host_at(c->host, c->start, connect_now, c, 0);
 	if (c->may_lose)
@@ -430,6 +435,7 @@ void rpc_free(struct rpc_set *set)
 		free(set->client[i].seen);
 		free(set->client[i].ran_on);
 		free(set->client[i].copied);
+		free(set->client[i].past);
 	}
 	for (uint32_t i = 0; i < set->n_servers; i++)
 		rpc_server_free(&set->server[i]);

@@ -132,7 +132,7 @@ static uint32_t draw_call(struct rpc_client *c, struct rpc_call *call, uint64_t 
 void rpc_begin_call(struct rpc_client *c)
 {
 	uint64_t id = c->set->first_id + (c->set->one_id ? 0 : c->begun), delay;
-	uint64_t now = c->set->sim->now;
+	uint64_t now = c->set->sim->now, written = c->written;
 	struct rpc_call *call = c->out;
 	uint32_t len;
 
@@ -159,6 +159,11 @@ void rpc_begin_call(struct rpc_client *c)
 	c->written -= c->tx.len - c->tx.off;
 	write_call(c, call, len, (uint32_t)(delay / MT_USEC));
 	call->end = c->written += c->tx.len - c->tx.off;
+	if (c->past)
+		c->past[call->no] = (struct rpc_past){.at = now,
+			.len = (uint32_t)(call->end - written),
+			.kind = call->kind,
+			.route = call->route};
 	c->begun++;
 	if (call->kind != WIRE_ONEWAY)
 		c->last_due = call->due;

@@ -11,6 +11,8 @@ void rpc_end_call(struct rpc_client *c, uint32_t no, enum rpc_end how)
 		sim_fail(c->set->sim, "client %u: call %u ended twice (%u, then %u)", c->no, no,
 			c->ended_how[no] - 1, how);
 	c->ended_how[no] = (uint8_t)(1 + how);
+	if (c->past)
+		c->past[no].ended = c->set->sim->now;
 	c->ends[how]++;
 	c->ended++;
 }
@@ -76,6 +78,8 @@ static const char *check_native(
 {
 	uint32_t may = m->native & c->set->may_native;
 
+	if (c->past)
+		c->past[call->no].native = m->native;
 	if (!may)
 		return "a native error that nothing explains";
 	if (m->route && m->route != call->route)

@@ -17,6 +17,8 @@ void entries_init(struct mesh *m)
 {
 	memset(m->log, 0, sizeof(m->log));
 	m->log_entries = m->log_bytes = 0;
+	m->heard = NULL;
+	m->n_heard = m->heard_room = 0;
 	for (uint32_t i = 0; m->sim->opt->log && i < m->workers; i++) {
 		void *bytes = calloc(1, RING_SIZE);
 
@@ -34,15 +36,55 @@ static void read_name(struct mesh *m, const char *name)
 	m->log_bytes += name ? strlen(name) : 0;
 }
 
+/* Only routes have methods of one letter. */
+static char method_of(const struct mt_alog_entry *e)
+{
+	uint16_t at = e->interface_len == MT_ALOG_NO_TEXT ? 0 : e->interface_len;
+
+	if (e->method_len != 1 || (e->texts[at] != 'a' && e->texts[at] != 'b'))
+		return 0;
+	return e->texts[at];
+}
+
+static void keep(struct mesh *m, const struct mt_alog_entry *e)
+{
+	if (m->n_heard == m->heard_room) {
+		m->heard_room = m->heard_room ? 2 * m->heard_room : 1024;
+		m->heard = realloc(m->heard, m->heard_room * sizeof(*m->heard));
+		MT_ASSERT(m->heard);
+	}
+	m->heard[m->n_heard++] = (struct entry_heard){.started = e->started,
+		.ended = e->ended,
+		.bytes_in = (uint32_t)e->bytes_in,
+		.ending = e->ending,
+		.of_call = !mt_ref_is_none(e->exchange),
+		.method = method_of(e)};
+}
+
+/* Code, flags and details are the ending's: there are no faults here, and no tracing is drawn. */
+static void check_entry(struct mesh *m, const struct mt_alog_entry *e)
+{
+	if (e->code || e->spans || e->flags & ~(uint32_t)MT_FLAG_URX)
+		sim_fail(m->sim, "an entry of the access log has code %u, flags %x, spans %u",
+			e->code, e->flags, e->spans);
+}
+
 static void read_entry(struct mesh *m, const struct mt_alog_entry *e)
 {
-	if (e->ending >= MT_N_ENDINGS || e->ended < e->started)
+	if (e->ending >= MT_N_ENDINGS || e->ended < e->started) {
 		sim_fail(m->sim, "an entry of the access log ends in no way, or before it begins");
+		return;
+	}
+	check_entry(m, e);
+	m->sim->st.endings[e->ending]++;
 	read_name(m, e->protocol);
 	read_name(m, e->host);
 	read_name(m, e->route);
 	read_name(m, e->cluster);
-	m->log_entries += e->type == MT_ALOG_DOWNSTREAM_END;
+	if (e->type != MT_ALOG_DOWNSTREAM_END)
+		return;
+	m->log_entries++;
+	keep(m, e);
 }
 
 void entries_turn(struct mesh *m, unsigned int worker)
@@ -84,4 +126,6 @@ void entries_fini(struct mesh *m)
 		free(m->log[i]);
 		m->log[i] = NULL;
 	}
+	free(m->heard);
+	m->heard = NULL;
 }

@@ -11,6 +11,7 @@ void sim_host_mac(uint8_t number, uint8_t mac[6]);
 static inline struct sim_sock *sim_connect(struct sim_host *h, const struct mt_addr *to,
 	uint16_t port, const struct sim_app *app, void *ctx)
 {
+	h->sim->connects++;
 	return h->ops->connect(h, to, port, app, ctx);
 }
 

@@ -45,6 +45,8 @@ struct mesh {
 	/* entries.c: entries of the access log (NULL: no log), and what was read of them */
 	struct mt_byte_ring *log[SIM_MAX_WORKERS];
 	uint64_t log_entries, log_bytes;
+	struct entry_heard *heard;
+	uint32_t n_heard, heard_room;
 	/* Iterations in a row that left something in the worker's inbox. */
 	uint32_t rung[SIM_MAX_WORKERS];
 };

@@ -3,6 +3,7 @@
 
 #include "codec_file.h"
 #include "dialect.h"
+#include "entries.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -144,6 +145,8 @@ static bool floors(const struct sim_report *r, const struct sim_options *o)
 {
 	bool ok = sim_cells_check(&r->cells) || o->mutant;
 
+	if (o->log)
+		ok &= entries_seen(r->sum.endings, r->seeds, o);
 	if (o->scenario && !strcmp(o->scenario, "retries_mixed") && r->seeds >= FLOOR_SEEDS &&
 		!o->mutant)
 		ok &= retry_floors(r);

@@ -8,6 +8,7 @@
 
 #include "mt_addr.h"
 #include "mt_base.h"
+#include "mt_ending.h"
 #include "mt_rand.h"
 
 #include <stdio.h>
@@ -135,7 +136,8 @@ struct sim_stats {
 	uint64_t connections;	/* that were established by applications */
 	uint64_t bytes;		/* of stream, verified */
 	uint64_t frames, events, turns;
-	uint64_t transplants; /* of workers (transplant.h) */
+	uint64_t transplants;		/* of workers (transplant.h) */
+	uint64_t endings[MT_N_ENDINGS]; /* of entries of the access log, with --log */
 	uint64_t virtual_ns;
 };
 
@@ -155,6 +157,7 @@ struct sim {
 	struct sim_stats st;
 	struct sim_net *net;
 	uint32_t workers;
+	uint32_t connects; /* of applications, also in vain */
 	bool failed, done;
 	char why[256];
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "world.h"
 #include "codec_file.h"
+#include "entries.h"
 #include "steps.h"
 #include "toy.h"
 
@@ -408,6 +409,7 @@ void world_end(struct world *w)
 		rpc_stop(&w->rpc);
 	sim_run(s, s->now + 10 * MT_SEC, NULL, NULL);
 	sim_events_drop(s);
+	entries_of_calls(&w->mesh, &w->rpc);
 	mesh_fini(&w->mesh);
 	for (uint32_t i = 0; i < WORLD_HOSTS; i++) {
 		if (w->h[i].is_peer)

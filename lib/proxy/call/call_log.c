@@ -5,6 +5,7 @@
  * is published before the call releases that snapshot.
  */
 #include "call/mt_call_priv.h"
+#include "mt_mutant.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -258,13 +259,17 @@ mt_noinline void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex)
 	bool spans = spans_key(ex) != 0;
 	struct mt_alog_entry *e = NULL;
 
-	if (mt_likely(p->log.ring && (line || spans)))
+	if (mt_likely(p->log.ring && (line || spans)) &&
+		!(mt_mutant(MT_MUTANT_entry_lost) && ex->oneway))
 		e = reserve(p, n ? n : &no_note,
 			mt_unlikely(spans) ? (uint32_t)sizeof(struct mt_alog_spans) : 0);
 	if (mt_likely(e)) {
 		e->exchange = ex->self;
 		e->worker = p->worker;
-		fill_end(ex, n, e);
+		fill_end(mt_mutant(MT_MUTANT_ending_of_another)
+				 ? mt_slab_next(&p->exchanges, &(uint32_t){0})
+				 : ex,
+			n, e);
 		fill_names(ex, e);
 		fill_times(p, ex, e);
 		fill_endpoint(p, ex, e);
