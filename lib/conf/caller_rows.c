@@ -7,6 +7,8 @@
  * that snapshots that clients still hold do not keep the names of workloads that are gone.
  */
 #include "mt_conf_cluster_priv.h"
+#include "mt_conf_listener_priv.h"
+#include "mt_credential.h"
 #include "mt_x509.h"
 
 #include <stdio.h>
@@ -110,14 +112,15 @@ static bool has_rows(struct gather *g, uint64_t serial)
 	return true;
 }
 
-static void add(struct gather *g, uint64_t serial, const struct mt_addr *a, const struct mt_peer *p,
-	uint64_t account)
+static void add(struct gather *g, uint64_t serial, const struct mt_addr *a, const struct mt_peer *p)
 {
+	const char *ns = p->label[MT_PEER_NAMESPACE], *account = p->label[MT_PEER_ACCOUNT];
 	struct mt_callers *c = &g->b->conf->callers;
-	struct mt_caller_row row = {
-		.serial = serial, .address = mt_caller_address(a), .account = account};
+	struct mt_caller_row row = {.serial = serial, .address = mt_caller_address(a)};
 	uint64_t id = mt_peer_id(p);
 
+	if (ns && account)
+		row.account = mt_caller_account(ns, strlen(ns), account, strlen(account));
 	if (!id)
 		return;
 	row.of = mt_caller_labels_get(c, id, p);
@@ -129,8 +132,8 @@ static void add(struct gather *g, uint64_t serial, const struct mt_addr *a, cons
 
 /* ---- documents ------------------------------------------------------------------------------- */
 
-/* A name, or the SPIFFE id of an account of the workload's own namespace. 0: neither. */
-static uint64_t account_of(const struct mt_text *t, const char *ns)
+/* A name, or the SPIFFE id of an account of the workload's own namespace. NULL: neither. */
+static const char *account_of(const struct mt_text *t, const char *ns)
 {
 	const char *account = t->s;
 	char own[512];
@@ -140,18 +143,16 @@ static uint64_t account_of(const struct mt_text *t, const char *ns)
 		account = strstr(account + strlen(MT_SPIFFE), own);
 		account = account ? account + strlen(own) : NULL;
 	}
-	if (!account || !*account || strchr(account, '/'))
-		return 0;
-	return mt_caller_account(ns, strlen(ns), account, strlen(account));
+	return account && *account && !strchr(account, '/') ? account : NULL;
 }
 
 static void add_workload(struct gather *g, const struct mt_meta *of, const struct mt_workload *w)
 {
-	const struct mt_peer p =
-		mt_peer_of(of->name, of->ns, w->labels_unknown ? NULL : &w->labels);
+	struct mt_peer p = mt_peer_of(of->name, of->ns, w->labels_unknown ? NULL : &w->labels);
 
+	p.label[MT_PEER_ACCOUNT] = account_of(&w->service_account, of->ns);
 	if (!mt_addr_is_zero(&w->address))
-		add(g, of->serial, &w->address, &p, account_of(&w->service_account, of->ns));
+		add(g, of->serial, &w->address, &p);
 }
 
 /* Those that stand for a Pod have its address, and the Pod has rows itself. */
@@ -176,20 +177,19 @@ static void add_inline(struct gather *g, const struct mt_service_entry *se)
 static void add_pod_address(struct gather *g, const struct mt_kube_pod *pod, const char *ip,
 	const struct mt_peer *p, struct mt_addr *last)
 {
-	static const struct mt_text unset = {.s = "default"};
-	const struct mt_text *account = &pod->spec.service_account;
 	struct mt_addr a;
 
 	if (!ip || mt_addr_parse(ip, &a) || mt_addr_is_zero(&a) || mt_addr_eq(&a, last))
 		return;
 	*last = a;
-	add(g, pod->meta.serial, &a, p,
-		account_of(account->s && *account->s ? account : &unset, pod->meta.ns));
+	add(g, pod->meta.serial, &a, p);
 }
 
 /* The address of a Pod in the host's network is the host's; one that has ended may be another's. */
 static void add_pod(struct gather *g, const struct mt_kube_pod *pod)
 {
+	static const struct mt_text unset = {.s = "default"};
+	const struct mt_text *account = &pod->spec.service_account;
 	const struct mt_kube_pod_status *s = &pod->status;
 	struct mt_addr last = {0};
 	struct mt_peer p;
@@ -200,9 +200,25 @@ static void add_pod(struct gather *g, const struct mt_kube_pod *pod)
 		has_rows(g, pod->meta.serial))
 		return;
 	p = mt_b_pod_peer(g->b, &pod->meta, &pod->meta.labels);
+	p.label[MT_PEER_ACCOUNT] =
+		account_of(account->s && *account->s ? account : &unset, pod->meta.ns);
 	add_pod_address(g, pod, s->ip.s, &p, &last);
 	for (uint32_t i = 0; i < s->n_ips; i++)
 		add_pod_address(g, pod, s->ips[i].ip.s, &p, &last);
+}
+
+/* The parts of principals. */
+static void note_mesh(struct mt_build *b)
+{
+	struct mt_snapshot *s = &b->snap->pub;
+	const char *domains[MT_B_DOMAINS];
+	struct mt_credential_leaf own = {.principal = ""};
+
+	(void)mt_b_trust_domains(b, domains);
+	if (b->conf->identity)
+		(void)mt_credential_leaf(b->conf->identity, &own);
+	s->trust_domain = mt_region_strdup(&b->snap->region, domains[0]);
+	s->principal = *own.principal ? mt_region_strdup(&b->snap->region, own.principal) : NULL;
 }
 
 void mt_b_callers(struct mt_build *b)
@@ -214,6 +230,7 @@ void mt_b_callers(struct mt_build *b)
 	b->snap->pub.callers = c->callers.table;
 	if (!c->callers.table)
 		return;
+	note_mesh(b);
 	g.old = c->callers.rows;
 	for (uint32_t i = 0; i < m->workload_entries.n; i++)
 		add_entry(&g, m->workload_entries.v[i]);

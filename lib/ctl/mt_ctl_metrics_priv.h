@@ -207,32 +207,42 @@ struct mt_istio_service {
 	bool called;   /* it has endpoints */
 	bool not_bare; /* mt_cluster.not_bare of some cluster */
 	bool inbound;  /* mt_service.inbound */
-	uint16_t off;  /* mt_service.metrics_off */
+	/* of an inbound one: this node's, as "spiffe://..."; NULL: unknown */
+	const char *principal;
+	uint16_t off; /* mt_service.metrics_off */
+};
+/* The client of calls. */
+struct mt_istio_caller {
+	struct mt_peer peer;   /* its workload; all NULL: unknown */
+	const char *principal; /* "spiffe://..."; NULL: unknown, or not verified */
+	bool tls;	       /* it has a certificate of the mesh */
+	/* Those with the same id have the same labels. 0: nothing is known. */
+	uint64_t id;
 };
 /* A portion of a service's calls. */
 struct mt_istio_served {
 	const struct mt_istio_service *of; /* also what its host's other services joined */
 	struct mt_peer peer;		   /* the workload where the calls ended */
-	struct mt_peer caller;		   /* the client's workload; all NULL: unknown */
+	struct mt_istio_caller caller;
 	struct mt_examples_of examples;
 };
 /* Made in `r`, which must outlive it, with copies of the snapshot's texts. NULL: no memory. */
 struct mt_istio_service *mt_istio_service_of(
 	struct mt_region *r, const struct mt_snapshot *snap, const struct mt_service *s);
-/* Copies the workloads' labels. NULL: no memory. */
+/* Copies the workloads' labels, but not the principal. NULL: no memory. */
 struct mt_istio_served *mt_istio_served_of(struct mt_region *r, const struct mt_istio_service *of,
 	const struct mt_examples_of *examples, const struct mt_peer *peer,
-	const struct mt_peer *caller);
+	const struct mt_istio_caller *caller);
 /* Adds another service of the same host. */
 void mt_istio_service_join(struct mt_istio_service *to, const struct mt_istio_service *more);
 bool mt_istio_reports(const struct mt_istio_service *s, enum mt_istio_reporter r);
 /*
  * Appends the labels as text. served: the workload where the calls ended; NULL: for opaque TCP,
- * with the labels that all endpoints share. caller: the client's workload; NULL: unknown.
+ * with the labels that all endpoints share. caller NULL: unknown, also how it connects.
  */
 void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
-	const struct mt_peer *served, const struct mt_peer *caller, enum mt_istio_reporter r,
-	struct mt_text_buf *out);
+	const struct mt_peer *served, const struct mt_istio_caller *caller,
+	enum mt_istio_reporter r, struct mt_text_buf *out);
 
 /* istio_portions.c: a portion with a service and workloads that the configuration has. */
 #define MT_NO_SERVICE UINT32_MAX
@@ -243,6 +253,9 @@ struct mt_istio_portion {
 	const struct mt_peer *peer;		 /* in the snapshot; all NULL: unknown */
 	const struct mt_peer *by; /* the caller's (mt_conf_caller()); all NULL: unknown */
 };
+/* The caller of a portion of the snapshot; its principal is made in `r`. */
+struct mt_istio_caller mt_istio_caller_of(
+	struct mt_region *r, const struct mt_snapshot *snap, const struct mt_istio_portion *p);
 /* For free(). NULL: no memory. */
 struct mt_istio_portion *mt_istio_portions(
 	const struct mt_ctl *c, const struct mt_snapshot *snap, uint32_t *n);

@@ -12,8 +12,10 @@ enum mt_peer_label {
 	MT_PEER_VERSION,
 	MT_PEER_SERVICE,  /* canonical service */
 	MT_PEER_REVISION, /* canonical revision */
+	MT_PEER_ACCOUNT,  /* service account of MT_PEER_NAMESPACE; only of clients */
 	MT_PEER_LABELS
 };
+#define MT_PEER_SHOWN MT_PEER_ACCOUNT /* those before it are labels of metrics by themselves */
 
 /* Of one workload, or those that several workloads share. NULL: unknown, or they differ. */
 struct mt_peer {
@@ -31,7 +33,7 @@ struct mt_peer mt_peer_of(const char *name, const char *ns, const struct mt_labe
 const char *mt_peer_shown(const struct mt_peer *p, enum mt_peer_label label);
 /*
  * A keyed hash of the labels as metrics show them: workloads with the same id look the same there.
- * 0: nothing is known.
+ * Odd. 0: nothing is known.
  */
 uint64_t mt_peer_id(const struct mt_peer *p);
 

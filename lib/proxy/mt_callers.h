@@ -55,6 +55,14 @@ static inline uint64_t mt_caller_account(
 	return mt_caller_key(mt_secret_hash(account, len, mt_secret_hash(ns, ns_len, 3)));
 }
 
+/*
+ * mt_peer_id() is odd. The id of a client that has a certificate of the mesh is even, so that its
+ * calls are counted apart from those of its workload in clear text. MT_CALLER_NOBODY: its workload
+ * is unknown.
+ */
+#define MT_CALLER_CLEAR	 1u
+#define MT_CALLER_NOBODY 2u
+
 struct mt_caller {
 	uint64_t id, account; /* as in the place; 0: unknown */
 };
@@ -71,7 +79,7 @@ struct mt_proxy;
 struct mt_stream;
 /*
  * mt_peer_id() of the workload of the client of stream `s`, or of those labels of it that are known
- * (client/caller.c). 0: unknown. Worker.
+ * (client/caller.c), even for one with a certificate. 0: unknown. Worker.
  */
 uint64_t mt_caller_of(const struct mt_proxy *p, const struct mt_stream *s);
 

@@ -218,6 +218,8 @@ struct mt_snapshot {
 	const struct mt_bound *bound; /* sorted by address */
 	uint32_t n_bound;
 	const struct mt_caller_table *callers; /* of all snapshots; NULL: none */
+	/* For the principals of callers: the trust domain of the mesh; this node's, "spiffe://...". */
+	const char *trust_domain, *principal; /* NULL: unknown */
 	struct mt_dns_table *dns; /* names that the node's DNS service answers; NULL: none */
 	/* Outputs of the access log, and of spans of traced calls; NULL: none. */
 	const struct mt_access_log *log;

@@ -99,6 +99,7 @@ def by_certificate():
             equal(m.calls(CALLS, f"127.0.0.1:{port}")["failed"], 0, f"calls of {who}")
         equal(sources(m.daemon, host), {"other": CALLS, "caller": CALLS, "unknown": CALLS}, "by the account, from an address of another workload")
         equal(sources(m.daemon, host, "workload_namespace"), {"shop": 3 * CALLS}, "an account without workloads has a namespace")
+        equal(sources(m.daemon, host, "principal"), {CALLER: CALLS, "unknown": 2 * CALLS}, "principals, of known accounts")
 
 
 def body():

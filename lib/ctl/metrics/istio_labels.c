@@ -65,13 +65,14 @@ struct mt_istio_service *mt_istio_service_of(
 	to->ns = keep(r, s->ns);
 	to->protocol = s->routes ? keep(r, mt_route_codec(s->routes)->name) : NULL;
 	to->inbound = s->inbound;
+	to->principal = s->inbound ? keep(r, snap->principal) : NULL;
 	to->off = s->metrics_off;
 	return to;
 }
 
 struct mt_istio_served *mt_istio_served_of(struct mt_region *r, const struct mt_istio_service *of,
 	const struct mt_examples_of *examples, const struct mt_peer *peer,
-	const struct mt_peer *caller)
+	const struct mt_istio_caller *caller)
 {
 	struct mt_istio_served *to = mt_region_alloc(r, sizeof(*to));
 
@@ -79,9 +80,10 @@ struct mt_istio_served *mt_istio_served_of(struct mt_region *r, const struct mt_
 		return NULL;
 	to->of = of;
 	to->examples = *examples;
+	to->caller = *caller;
 	for (int i = 0; i < MT_PEER_LABELS; i++) {
 		to->peer.label[i] = keep(r, peer->label[i]);
-		to->caller.label[i] = keep(r, caller->label[i]);
+		to->caller.peer.label[i] = keep(r, caller->peer.label[i]);
 	}
 	return to;
 }
@@ -96,6 +98,8 @@ void mt_istio_service_join(struct mt_istio_service *to, const struct mt_istio_se
 		to->protocol = more->protocol;
 	else if (more->protocol && strcmp(to->protocol, more->protocol) != 0)
 		to->protocol = UNKNOWN;
+	if (!to->principal)
+		to->principal = more->principal;
 	to->called |= more->called;
 	to->not_bare |= more->not_bare;
 	to->inbound &= more->inbound;
@@ -115,7 +119,7 @@ static struct mt_peer self_of(const struct mt_ctl *c)
 				    [MT_PEER_SERVICE] = self->canonical_service,
 				    [MT_PEER_REVISION] = self->canonical_revision}};
 
-	for (int i = 0; i < MT_PEER_LABELS; i++)
+	for (int i = 0; i < MT_PEER_SHOWN; i++)
 		if (!*p.label[i])
 			p.label[i] = i == MT_PEER_REVISION ? "latest" : NULL;
 	return p;
@@ -123,19 +127,19 @@ static struct mt_peer self_of(const struct mt_ctl *c)
 
 /* Adds the labels of one side, in the order of enum mt_peer_label. */
 static void add_side(
-	struct mt_text_buf *out, const char *const names[MT_PEER_LABELS], const struct mt_peer *p)
+	struct mt_text_buf *out, const char *const names[MT_PEER_SHOWN], const struct mt_peer *p)
 {
-	struct mt_label l[MT_PEER_LABELS];
+	struct mt_label l[MT_PEER_SHOWN];
 
-	for (int i = 0; i < MT_PEER_LABELS; i++)
+	for (int i = 0; i < MT_PEER_SHOWN; i++)
 		l[i] = (struct mt_label){names[i], mt_peer_shown(p, i)};
-	mt_labels_add(out, l, MT_PEER_LABELS);
+	mt_labels_add(out, l, MT_PEER_SHOWN);
 }
 
-static const char *const source_names[MT_PEER_LABELS] = {"source_workload",
+static const char *const source_names[MT_PEER_SHOWN] = {"source_workload",
 	"source_workload_namespace", "source_cluster", "source_app", "source_version",
 	"source_canonical_service", "source_canonical_revision"};
-static const char *const destination_names[MT_PEER_LABELS] = {"destination_workload",
+static const char *const destination_names[MT_PEER_SHOWN] = {"destination_workload",
 	"destination_workload_namespace", "destination_cluster", "destination_app",
 	"destination_version", "destination_canonical_service", "destination_canonical_revision"};
 
@@ -163,31 +167,58 @@ bool mt_istio_reports(const struct mt_istio_service *s, enum mt_istio_reporter r
 	return r == MT_ISTIO_SOURCE || (s->called && !s->not_bare);
 }
 
-/* An unknown caller is this node, unless the node is the servers' own proxy. */
-static const struct mt_peer *source_of(
-	const struct mt_istio_service *s, const struct mt_peer *caller, const struct mt_peer *self)
+/*
+ * An unknown caller is this node, unless the node is the servers' own proxy, or the caller has a
+ * certificate.
+ */
+static const struct mt_peer *source_of(const struct mt_istio_service *s,
+	const struct mt_istio_caller *caller, const struct mt_peer *self)
 {
 	static const struct mt_peer unknown;
 
-	for (int i = 0; caller && i < MT_PEER_LABELS; i++)
-		if (caller->label[i])
-			return caller;
-	return s->inbound ? &unknown : self;
+	for (int i = 0; caller && i < MT_PEER_SHOWN; i++)
+		if (caller->peer.label[i])
+			return &caller->peer;
+	return s->inbound || (caller && caller->tls) ? &unknown : self;
+}
+
+static struct mt_label known(const char *name, const char *value)
+{
+	return (struct mt_label){name, value ? value : UNKNOWN};
+}
+
+/*
+ * How the client connects. As in Istio's proxies, the reporter `source` does not know how servers
+ * are reached, and calls that are not gRPC have an empty status. Opaque TCP is not counted by
+ * client.
+ */
+static void add_security(struct mt_text_buf *out, const struct mt_istio_service *s,
+	const struct mt_istio_caller *caller, enum mt_istio_reporter r, bool opaque)
+{
+	bool tls = caller && caller->tls, told = caller && !opaque && r == MT_ISTIO_DESTINATION;
+	const struct mt_label l[] = {known("source_principal", caller ? caller->principal : NULL),
+		known("destination_principal", s->inbound && tls ? s->principal : NULL),
+		known("connection_security_policy", !told ? NULL
+						    : tls ? "mutual_tls"
+							  : "none"),
+		{"grpc_response_status", ""}};
+
+	mt_labels_add(out, l, opaque ? 3 : 4);
 }
 
 void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
-	const struct mt_peer *served, const struct mt_peer *caller, enum mt_istio_reporter r,
-	struct mt_text_buf *out)
+	const struct mt_peer *served, const struct mt_istio_caller *caller,
+	enum mt_istio_reporter r, struct mt_text_buf *out)
 {
 	const struct mt_peer self = self_of(c);
 	const struct mt_label reporter = {
 		"reporter", r == MT_ISTIO_SOURCE ? "source" : "destination"};
-	const char *known = served ? s->protocol : "tcp";
-	const struct mt_label protocol = {"request_protocol", known ? known : UNKNOWN};
+	const struct mt_label protocol = known("request_protocol", served ? s->protocol : "tcp");
 
 	mt_labels_add(out, &reporter, 1);
 	add_side(out, source_names, source_of(s, caller, &self));
 	add_side(out, destination_names, s->inbound ? &self : served ? served : &s->peer);
 	add_service(out, host, s->ns ? s->ns : s->peer.label[MT_PEER_NAMESPACE]);
 	mt_labels_add(out, &protocol, 1);
+	add_security(out, s, caller, r, !served);
 }

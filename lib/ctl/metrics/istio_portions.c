@@ -3,7 +3,9 @@
  * Portions of services' calls (mt_portion.h) with the service and the workloads that the present
  * configuration has for them. Portions of others are left out: their names are not known any more.
  */
+#include "mt_callers.h"
 #include "mt_ctl_metrics_priv.h"
+#include "mt_x509.h"
 
 /* Reads the identities of used portions, at most `room`. NULL: only counts them. */
 static uint32_t used(const struct mt_ctl *c, struct mt_istio_portion *to, uint32_t room)
@@ -84,6 +86,37 @@ static void find_workloads(
 	}
 }
 
+/* NULL: the configuration does not have it. */
+static const struct mt_peer *caller_of(const struct mt_ctl *c, uint64_t caller)
+{
+	static const struct mt_peer unknown;
+
+	if (!caller || caller == MT_CALLER_NOBODY)
+		return &unknown;
+	return mt_conf_caller(c->env.conf, caller | MT_CALLER_CLEAR);
+}
+
+/*
+ * Labels of a namespace alone have no account, so their principal is unknown. The account of a
+ * client without a certificate is not shown, so it makes no difference.
+ */
+struct mt_istio_caller mt_istio_caller_of(
+	struct mt_region *r, const struct mt_snapshot *snap, const struct mt_istio_portion *p)
+{
+	struct mt_istio_caller to = {
+		.peer = *p->by, .tls = p->caller && !(p->caller & MT_CALLER_CLEAR)};
+	const char *ns = to.peer.label[MT_PEER_NAMESPACE];
+	const char *account = to.peer.label[MT_PEER_ACCOUNT];
+
+	if (to.tls && ns && account && snap->trust_domain)
+		to.principal = mt_region_printf(
+			r, MT_SPIFFE "%s/ns/%s/sa/%s", snap->trust_domain, ns, account);
+	if (!to.principal)
+		to.peer.label[MT_PEER_ACCOUNT] = NULL;
+	to.id = p->caller == MT_CALLER_NOBODY ? MT_CALLER_NOBODY : mt_peer_id(&to.peer);
+	return to;
+}
+
 struct mt_istio_portion *mt_istio_portions(
 	const struct mt_ctl *c, const struct mt_snapshot *snap, uint32_t *n)
 {
@@ -102,7 +135,7 @@ struct mt_istio_portion *mt_istio_portions(
 	for (uint32_t i = 0; i < room; i++) {
 		if (!v[i].workload)
 			v[i].peer = &unknown;
-		v[i].by = v[i].caller ? mt_conf_caller(c->env.conf, v[i].caller) : &unknown;
+		v[i].by = caller_of(c, v[i].caller);
 		if (v[i].peer && v[i].by && v[i].of != MT_NO_SERVICE)
 			v[kept++] = v[i];
 	}

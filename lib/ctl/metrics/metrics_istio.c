@@ -170,20 +170,21 @@ static void collect_connections(struct mt_collect *k)
 
 #define LABELS                                                                                     \
 	"reporter, source_*, destination_*, destination_service, destination_service_name, "       \
-	"destination_service_namespace, request_protocol"
-#define TCP(m) offsetof(struct mt_service_values, tcp.m)
+	"destination_service_namespace, request_protocol, connection_security_policy"
+#define OF_CALLS LABELS ", grpc_response_status"
+#define TCP(m)	 offsetof(struct mt_service_values, tcp.m)
 
 /* In the order of enum mt_istio_metric. */
 const struct mt_family_row mt_families_istio[] = {
-	{"istio_requests_total", MT_COUNTER, "requests", LABELS ", response_code, response_flags",
+	{"istio_requests_total", MT_COUNTER, "requests", OF_CALLS ", response_code, response_flags",
 		"requests by service; response_code 0: a good reply, 1: any other; response_flags: "
 		"why Meltemi answered in place of a server",
 		collect_requests, 0},
-	{"istio_request_duration_milliseconds", MT_HISTOGRAM, "milliseconds", LABELS,
+	{"istio_request_duration_milliseconds", MT_HISTOGRAM, "milliseconds", OF_CALLS,
 		"time from a request's last byte to its reply", collect_duration, 0},
-	{"istio_request_bytes", MT_HISTOGRAM, "bytes", LABELS, "length of requests", collect_sizes,
-		offsetof(struct mt_service_values, request)},
-	{"istio_response_bytes", MT_HISTOGRAM, "bytes", LABELS, "length of servers' replies",
+	{"istio_request_bytes", MT_HISTOGRAM, "bytes", OF_CALLS, "length of requests",
+		collect_sizes, offsetof(struct mt_service_values, request)},
+	{"istio_response_bytes", MT_HISTOGRAM, "bytes", OF_CALLS, "length of servers' replies",
 		collect_sizes, offsetof(struct mt_service_values, reply)},
 	{"istio_tcp_received_bytes_total", MT_COUNTER, "bytes", LABELS ", response_flags",
 		"bytes that clients sent on opaque TCP connections", collect_tcp, TCP(bytes_in)},

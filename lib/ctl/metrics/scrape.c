@@ -202,20 +202,21 @@ static const char *hex_of(struct mt_scrape *s, uint64_t id)
  * an inbound service are this node, and need no labels: a host that also has other ports would get
  * some of theirs.
  */
-static struct key key_of_portion(
-	struct mt_scrape *s, const struct key *service, const struct mt_istio_portion *p)
+static struct key key_of_portion(struct mt_scrape *s, const struct mt_snapshot *snap,
+	const struct key *service, const struct mt_istio_portion *p)
 {
 	static const struct mt_peer unknown;
 	bool apart = p->workload && !service->istio->inbound;
 	const struct mt_examples_of examples = {
 		service->index, service->id, true, p->workload, p->caller};
+	const struct mt_istio_caller by = mt_istio_caller_of(&s->region, snap, p);
 
 	return (struct key){.label = {service->label[0], apart ? hex_of(s, p->workload) : "",
-				    p->caller ? hex_of(s, p->caller) : ""},
+				    by.id ? hex_of(s, by.id) : ""},
 		.index = portion_index(p),
 		.id = p->key,
 		.served = mt_istio_served_of(
-			&s->region, service->istio, &examples, apart ? p->peer : &unknown, p->by)};
+			&s->region, service->istio, &examples, apart ? p->peer : &unknown, &by)};
 }
 
 /* Call it after name_services(). */
@@ -228,7 +229,7 @@ static int name_portions(struct mt_scrape *s, const struct mt_snapshot *snap)
 	int rc = v && room(t, n) ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; rc == 0 && i < n; i++) {
-		t->keys[t->n_keys++] = key_of_portion(s, &services->keys[v[i].of], &v[i]);
+		t->keys[t->n_keys++] = key_of_portion(s, snap, &services->keys[v[i].of], &v[i]);
 		rc = s->region.failed ? -ENOMEM : 0;
 	}
 	free(v);
@@ -424,7 +425,7 @@ static void make_istio(
 	static const struct mt_istio_service unknown;
 	const struct mt_istio_service *of = k->served ? k->served->of : k->istio;
 	const struct mt_peer *served = k->served ? &k->served->peer : &unknown.peer;
-	const struct mt_peer *caller = k->served ? &k->served->caller : NULL;
+	const struct mt_istio_caller *caller = k->served ? &k->served->caller : NULL;
 	bool opaque = kind == MT_SERIES_SERVICE;
 
 	of = of ? of : &unknown;

@@ -46,15 +46,28 @@ static uint64_t by_principal(
 	return id ? id : mt_caller_find(t, mt_caller_namespace((const char *)ns.p, ns.len)).id;
 }
 
+static bool has_certificate(const struct mt_proxy *p, const struct mt_stream *s)
+{
+	const struct mt_tls_peer *peer = mt_proxy_tls_peer(p, s);
+
+	return peer && peer->member && mt_secure_principal(peer).p;
+}
+
 uint64_t mt_caller_of(const struct mt_proxy *p, const struct mt_stream *s)
 {
 	const struct mt_caller_table *t = p->snap->callers;
 	struct mt_caller at_address;
 	struct mt_slice principal;
+	uint64_t id;
 
-	if (!t || !mt_callers_are_known(t))
+	if (!t)
 		return 0;
+	if (!mt_callers_are_known(t))
+		return has_certificate(p, s) ? MT_CALLER_NOBODY : 0;
 	at_address = mt_caller_find(t, mt_caller_address(&mt_stream_ends(s)->remote));
 	principal = mt_secure_caller(p, s);
-	return principal.p ? by_principal(t, principal, at_address) : at_address.id;
+	id = principal.p ? by_principal(t, principal, at_address) : at_address.id;
+	if (!has_certificate(p, s))
+		return id;
+	return id ? id & ~(uint64_t)MT_CALLER_CLEAR : MT_CALLER_NOBODY;
 }

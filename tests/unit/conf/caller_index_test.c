@@ -77,6 +77,19 @@ static void expect(const struct mt_conf *conf, uint64_t key, const char *expecte
 		printf("\n  is \"%s\", not \"%s\"\n", is, expected);
 }
 
+/* The principal of an account in this snapshot has these parts. */
+static void expect_principal(const struct mt_conf *conf, uint64_t key, const char *account)
+{
+	const struct mt_peer *p = mt_conf_caller(conf, find(conf, key).id);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_EQUAL(p->label[MT_PEER_ACCOUNT] != NULL, account != NULL);
+	if (p->label[MT_PEER_ACCOUNT] && account)
+		CU_ASSERT_STRING_EQUAL(p->label[MT_PEER_ACCOUNT], account);
+	CU_ASSERT_STRING_EQUAL(mt_conf_current(conf)->trust_domain, "cluster.local");
+	CU_ASSERT_PTR_NULL(mt_conf_current(conf)->principal);
+}
+
 /* ---- documents ------------------------------------------------------------------------------- */
 
 /* The caller at 192.0.2.1. */
@@ -129,6 +142,8 @@ static void accounts(void)
 	CU_ASSERT_EQUAL(find(conf, address("192.0.2.1")).account, account("shop", "acc"));
 	publish(conf, ENTRY("w1", "192.0.2.1", V1) ENTRY("w2", "192.0.2.2", V2));
 	expect(conf, account("shop", "acc"), "-;shop;a;-");
+	expect_principal(conf, account("shop", "acc"), "acc");
+	expect_principal(conf, mt_caller_namespace("shop", 4), NULL);
 	publish(conf, ENTRY("w2", "192.0.2.2", V2));
 	expect(conf, account("shop", "acc"), "w2;shop;a;v2");
 	/* As a SPIFFE id, of its own namespace only. */
@@ -146,6 +161,7 @@ static void accounts(void)
 	expect(conf, account("shop", "w"), "web;shop;web;-");
 	publish(conf, POD("web-7d4b9-x2k", "", "podIP: 192.0.2.1"));
 	expect(conf, account("shop", "default"), "web;shop;web;-");
+	expect_principal(conf, address("192.0.2.1"), "default");
 	mt_conf_destroy(conf);
 }
 

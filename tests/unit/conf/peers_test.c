@@ -50,7 +50,7 @@ static void put(char *to, size_t size, const struct mt_peer *p)
 {
 	size_t at = 0;
 
-	for (int i = 0; i < MT_PEER_LABELS; i++)
+	for (int i = 0; i < MT_PEER_SHOWN; i++)
 		at += (size_t)snprintf(to + at, size - at, "%s%s", i ? ";" : "",
 			p && p->label[i] ? p->label[i] : "-");
 }

@@ -94,7 +94,13 @@ static const struct {
 static const struct mt_ctl_env env = {.node = "edge-1",
 	.self = {.workload = "gate", .ns = "infra", .cluster = "c1", .canonical_service = "gate"}};
 
-/* `want` is followed by the protocol. */
+#define SAFE(source, destination, policy)                                                          \
+	"source_principal=\"" source "\",destination_principal=\"" destination                     \
+	"\",connection_security_policy=\"" policy "\""
+#define UNSEEN SAFE("unknown", "unknown", "unknown")
+#define CALLS  ",grpc_response_status=\"\""
+
+/* `want` is followed by the protocol, and what is known of a client about which nothing is. */
 static bool is_of(struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
 	enum mt_istio_reporter r, bool opaque, const char *want, const char *protocol)
 {
@@ -102,7 +108,8 @@ static bool is_of(struct mt_ctl *c, const char *host, const struct mt_istio_serv
 	char whole[4096];
 	bool same;
 
-	snprintf(whole, sizeof(whole), "%s,request_protocol=\"%s\"", want, protocol);
+	snprintf(whole, sizeof(whole), "%s,request_protocol=\"%s\"," UNSEEN "%s", want, protocol,
+		opaque ? "" : CALLS);
 	want = whole;
 	mt_istio_labels(c, host, s, opaque ? NULL : &s->peer, NULL, r, &out);
 	same = strcmp(out.p, want) == 0;
@@ -240,13 +247,14 @@ static void others(void)
 	"source_canonical_revision=\"unknown\""
 
 /* True if a service's calls by the caller have these labels first. */
-static bool begins(struct mt_ctl *c, const struct mt_istio_service *s, const struct mt_peer *caller,
+static bool begins(struct mt_ctl *c, const struct mt_istio_service *s, const struct mt_peer *by,
 	enum mt_istio_reporter r, const char *want)
 {
+	const struct mt_istio_caller caller = {.peer = *by};
 	struct mt_text_buf out = {0};
 	bool same;
 
-	mt_istio_labels(c, "a.x", s, &s->peer, caller, r, &out);
+	mt_istio_labels(c, "a.x", s, &s->peer, &caller, r, &out);
 	same = strncmp(out.p, want, strlen(want)) == 0;
 	if (!same)
 		printf("\n  %s\n  %s\n", out.p, want);
@@ -273,6 +281,175 @@ static void callers(void)
 	CU_ASSERT_TRUE(begins(c, &inbound, &nobody, MT_ISTIO_DESTINATION,
 		"reporter=\"destination\"," NOBODY("source") ","));
 	mt_ctl_destroy(c);
+}
+
+/* ---- cases of the tests of Istio's filter ------------------------------------------------------ */
+
+#define SIDE(side, workload, namespace, cluster, app, version, service, revision)                  \
+	side "_workload=\"" workload "\"," side                                                    \
+	     "_workload_namespace=\"" namespace "\"," side "_cluster=\"" cluster "\"," side        \
+						"_app=\"" app "\"," side "_version=\"" version     \
+						"\"," side "_canonical_service=\"" service         \
+						"\"," side "_canonical_revision=\"" revision "\""
+#define PRODUCTS(side)                                                                             \
+	SIDE(side, "productpage-v1", "default", "client-cluster", "productpage", "v1",             \
+		"productpage-v1", "version-1")
+#define RATINGS(side)                                                                              \
+	SIDE(side, "ratings-v1", "default", "server-cluster", "ratings", "v1", "ratings",          \
+		"version-1")
+#define CLIENT "spiffe://cluster.local/ns/default/sa/client"
+#define SERVER "spiffe://cluster.local/ns/default/sa/server"
+#define HOST   "server.default.svc.cluster.local"
+#define SERVED OF(HOST, "server", "default")
+#define SPOKEN ",request_protocol=\"dubbo\","
+#define OPAQUE ",request_protocol=\"tcp\","
+
+/* clang-format off */
+#define PEER(workload, namespace, cluster, app, version, service, revision)                        \
+	{{workload, namespace, cluster, app, version, service, revision}}
+static const struct mt_peer ratings = PEER("ratings-v1", "default", "server-cluster", "ratings",
+		"v1", "ratings", "version-1"),
+	ratings_of_eds = PEER("ratings-v1", "default", "server-cluster", NULL, NULL, "ratings",
+		"version-1"),
+	ratings_unlabelled = PEER("ratings-v1", "default", NULL, NULL, NULL, "ratings-v1", "latest"),
+	nobody = {{NULL}};
+static const struct mt_istio_caller products = {.peer = PEER("productpage-v1", "default",
+		"client-cluster", "productpage", "v1", "productpage-v1", "version-1")},
+	products_tls = {.peer = PEER("productpage-v1", "default", "client-cluster", "productpage",
+		"v1", "productpage-v1", "version-1"), .principal = CLIENT, .tls = true},
+	products_of_eds = {.peer = PEER("productpage-v1", "default", "client-cluster", NULL, NULL,
+		"productpage-v1", "version-1")},
+	in_namespace = {.peer = PEER(NULL, "default", NULL, NULL, NULL, NULL, NULL), .tls = true},
+	stranger = {.tls = false}, stranger_tls = {.tls = true};
+#define PRODUCTS_OF_EDS                                                                            \
+	SIDE("source", "productpage-v1", "default", "client-cluster", "unknown", "unknown",        \
+		"productpage-v1", "version-1")
+#define RATINGS_OF_EDS                                                                             \
+	SIDE("destination", "ratings-v1", "default", "server-cluster", "unknown", "unknown",       \
+		"ratings", "version-1")
+
+/*
+ * Situations that the tests of istio/proxy have (testdata/metric), with all labels but those of the
+ * response; calls are Dubbo's in place of HTTP's. Where Istio's filter writes something else, the
+ * comment says what.
+ */
+enum node { AT_CLIENT, AT_SERVER };
+static const struct {
+	enum node node; /* whose labels this node has; a server's has inbound listeners */
+	enum mt_istio_reporter r;
+	const struct mt_peer *served; /* NULL: opaque TCP */
+	const struct mt_istio_caller *caller;
+	const char *host, *want;
+} cases[] = {
+	/* client_request_total: this node is the client's proxy */
+	{AT_CLIENT, MT_ISTIO_SOURCE, &ratings, &stranger, HOST,
+		PRODUCTS("source") "," RATINGS("destination") "," SERVED SPOKEN UNSEEN CALLS},
+	/* client_request_total_endpoint_labels */
+	{AT_CLIENT, MT_ISTIO_SOURCE, &ratings_of_eds, &stranger, HOST,
+		PRODUCTS("source") "," RATINGS_OF_EDS "," SERVED SPOKEN UNSEEN CALLS},
+	/* the same without labels of the Pod */
+	{AT_CLIENT, MT_ISTIO_SOURCE, &ratings_unlabelled, &stranger, HOST,
+		PRODUCTS("source") "," SIDE("destination", "ratings-v1", "default", "unknown",
+			"unknown", "unknown", "ratings-v1", "latest") "," SERVED SPOKEN UNSEEN CALLS},
+	/* no peer; Istio's namespace of the service is unknown */
+	{AT_CLIENT, MT_ISTIO_SOURCE, &nobody, &stranger, HOST,
+		PRODUCTS("source") "," NOBODY("destination") "," SERVED SPOKEN UNSEEN CALLS},
+	/* host_header_fallback */
+	{AT_CLIENT, MT_ISTIO_SOURCE, &ratings, &stranger, "127.0.0.1:80", PRODUCTS("source") ","
+		RATINGS("destination") "," OF("127.0.0.1:80", "127.0.0.1:80", "default")
+		SPOKEN UNSEEN CALLS},
+	/* block_all, allow_any */
+	{AT_CLIENT, MT_ISTIO_SOURCE, &nobody, &stranger, "BlackHoleCluster", PRODUCTS("source") ","
+		NOBODY("destination") "," OF("BlackHoleCluster", "BlackHoleCluster", "default")
+		SPOKEN UNSEEN CALLS},
+	{AT_CLIENT, MT_ISTIO_SOURCE, &nobody, &stranger, "PassthroughCluster", PRODUCTS("source") ","
+		NOBODY("destination") "," OF("PassthroughCluster", "PassthroughCluster", "default")
+		SPOKEN UNSEEN CALLS},
+	/* tcp_client_connection_open; with mutual TLS Istio has both principals */
+	{AT_CLIENT, MT_ISTIO_SOURCE, NULL, NULL, HOST,
+		PRODUCTS("source") "," RATINGS("destination") "," SERVED OPAQUE UNSEEN},
+	/* The client has no proxy but this one: what its own one would say. */
+	{AT_SERVER, MT_ISTIO_SOURCE, &ratings, &products, HOST,
+		PRODUCTS("source") "," RATINGS("destination") "," SERVED SPOKEN UNSEEN CALLS},
+	/* with TLS; Istio has the principal of the server, too */
+	{AT_SERVER, MT_ISTIO_SOURCE, &ratings, &products_tls, HOST,
+		PRODUCTS("source") "," RATINGS("destination") "," SERVED SPOKEN
+		SAFE(CLIENT, "unknown", "unknown") CALLS},
+	/* server_request_total */
+	{AT_SERVER, MT_ISTIO_DESTINATION, &nobody, &products, HOST,
+		PRODUCTS("source") "," RATINGS("destination") "," SERVED SPOKEN
+		SAFE("unknown", "unknown", "none") CALLS},
+	/* the same with mutual TLS */
+	{AT_SERVER, MT_ISTIO_DESTINATION, &nobody, &products_tls, HOST,
+		PRODUCTS("source") "," RATINGS("destination") "," SERVED SPOKEN
+		SAFE(CLIENT, SERVER, "mutual_tls") CALLS},
+	/* a peer of workload discovery */
+	{AT_SERVER, MT_ISTIO_DESTINATION, &nobody, &products_of_eds, HOST,
+		PRODUCTS_OF_EDS "," RATINGS("destination") "," SERVED SPOKEN
+		SAFE("unknown", "unknown", "none") CALLS},
+	/* without a peer */
+	{AT_SERVER, MT_ISTIO_DESTINATION, &nobody, &stranger, HOST,
+		NOBODY("source") "," RATINGS("destination") "," SERVED SPOKEN
+		SAFE("unknown", "unknown", "none") CALLS},
+	/* without a peer, with mutual TLS; Istio has the principal of the client */
+	{AT_SERVER, MT_ISTIO_DESTINATION, &nobody, &stranger_tls, HOST,
+		NOBODY("source") "," RATINGS("destination") "," SERVED SPOKEN
+		SAFE("unknown", SERVER, "mutual_tls") CALLS},
+	/* of which the certificate has the namespace; Istio has its principal, and revision latest */
+	{AT_SERVER, MT_ISTIO_DESTINATION, &nobody, &in_namespace, HOST,
+		SIDE("source", "unknown", "default", "unknown", "unknown", "unknown", "unknown",
+			"unknown") "," RATINGS("destination") "," SERVED SPOKEN
+		SAFE("unknown", SERVER, "mutual_tls") CALLS},
+	/* tcp_server_connection_open_without_mx; Istio has principals and mutual_tls or none */
+	{AT_SERVER, MT_ISTIO_DESTINATION, NULL, NULL, HOST,
+		NOBODY("source") "," RATINGS("destination") "," SERVED OPAQUE UNSEEN},
+	/* The server has no proxy but this one, which is the client's, too: the same with both. */
+	{AT_CLIENT, MT_ISTIO_DESTINATION, &ratings, &products, HOST,
+		PRODUCTS("source") "," RATINGS("destination") "," SERVED SPOKEN
+		SAFE("unknown", "unknown", "none") CALLS},
+	/* with TLS to this node; Istio's server would have its principal */
+	{AT_CLIENT, MT_ISTIO_DESTINATION, &ratings, &products_tls, HOST,
+		PRODUCTS("source") "," RATINGS("destination") "," SERVED SPOKEN
+		SAFE(CLIENT, "unknown", "mutual_tls") CALLS},
+	/* A client with a certificate of the mesh is not this node. */
+	{AT_CLIENT, MT_ISTIO_DESTINATION, &ratings, &stranger_tls, HOST,
+		NOBODY("source") "," RATINGS("destination") "," SERVED SPOKEN
+		SAFE("unknown", "unknown", "mutual_tls") CALLS},
+	/* all other series */
+	{AT_CLIENT, MT_ISTIO_SOURCE, &nobody, NULL, "other", PRODUCTS("source") ","
+		NOBODY("destination") "," OF("other", "other", "default") SPOKEN UNSEEN CALLS},
+};
+
+static const struct mt_ctl_env nodes[] = {
+	[AT_CLIENT] = {.node = "edge-1", .self = {"productpage-v1", "default", "client-cluster", "productpage", "v1",
+		"productpage-v1", "version-1"}},
+	[AT_SERVER] = {.node = "edge-1", .self = {"ratings-v1", "default", "server-cluster", "ratings", "v1",
+		"ratings", "version-1"}}};
+/* clang-format on */
+
+static void of_istio(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++) {
+		enum mt_istio_reporter r = cases[i].r;
+		const struct mt_istio_service s = {.peer = ratings,
+			.ns = "default",
+			.protocol = "dubbo",
+			.called = true,
+			.inbound = cases[i].node == AT_SERVER && r == MT_ISTIO_DESTINATION,
+			.principal = SERVER};
+		struct mt_ctl *c = test_ctl(&nodes[cases[i].node]);
+		struct mt_text_buf out = {0};
+		char want[2048];
+
+		snprintf(want, sizeof(want), "reporter=\"%s\",%s",
+			r == MT_ISTIO_SOURCE ? "source" : "destination", cases[i].want);
+		mt_istio_labels(c, cases[i].host, &s, cases[i].served, cases[i].caller, r, &out);
+		CU_ASSERT_STRING_EQUAL(out.p, want);
+		if (strcmp(out.p, want) != 0)
+			printf("\n  case %zu:\n  %s\n  %s\n", i, out.p, want);
+		mt_text_fini(&out);
+		mt_ctl_destroy(c);
+	}
 }
 
 /* ---- metrics that are off -------------------------------------------------------------------- */
@@ -328,5 +505,6 @@ static void joined_protocols(void)
 const struct mt_test istio_tests[] = {{"services of documents", of_documents},
 	{"destinations of other services", of_other_services},
 	{"inbound services, and hosts", others}, {"callers", callers},
-	{"families of metrics", families}, {"metrics of several ports", joined_ports},
+	{"cases of Istio's filter", of_istio}, {"families of metrics", families},
+	{"metrics of several ports", joined_ports},
 	{"protocols of several ports", joined_protocols}, {0}};

@@ -511,6 +511,72 @@ static void istio_of_callers(void)
 	mt_conf_destroy(conf);
 }
 
+#define DESK                                                                                       \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: desk, "     \
+	"namespace: web}\nspec: {hosts: [desk.x], location: MESH_INTERNAL, resolution: STATIC, "   \
+	"ports: [{number: 80, name: tcp}], endpoints: [{address: 192.0.2.8, serviceAccount: x}, "  \
+	"{address: 192.0.2.9, serviceAccount: y}]}\n"
+#define NEARBY		 "reporter=\"destination\""
+#define OF_ACCOUNT(name) "source_principal=\"spiffe://cluster.local/ns/web/sa/" name "\""
+#define IN_CLEAR	 "connection_security_policy=\"none\""
+#define MUTUAL		 "connection_security_policy=\"mutual_tls\""
+
+/*
+ * Calls with a certificate are apart from those of the same workload in clear text, in which
+ * service accounts make no difference: no two series look the same.
+ */
+static void istio_of_certificates(void)
+{
+	static const char client[] =
+		"---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: c, "
+		"namespace: web}\nspec: {address: 192.0.2.7, serviceAccount: c}\n" DESK;
+	const struct mt_conf_options opts = {.workers = 1};
+	struct mt_err e;
+	struct mt_conf *conf = mt_conf_create(&opts, &e);
+	const struct mt_snapshot *s;
+	uint64_t by[3], dubbo, v1;
+	char text[4096], *out;
+	struct mt_ctl *c;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	snprintf(text, sizeof(text), "%s%s", canary, client);
+	publish_text(conf, text);
+	s = mt_conf_current(conf);
+	v1 = s->clusters[0].workloads->ids[1];
+	dubbo = service_of(conf, "dubbo");
+	by[0] = caller_at(conf, "192.0.2.7");
+	by[1] = caller_at(conf, "192.0.2.8");
+	by[2] = caller_at(conf, "192.0.2.9");
+	CU_ASSERT_NOT_EQUAL(by[1], by[2]);
+	c = test_ctl(&(struct mt_ctl_env){.conf = conf, .self = {.workload = "gate"}});
+	begin_portions();
+	for (uint64_t i = 0; i < 3; i++) {
+		portion_by(by[i], dubbo, v1, i + 1);
+		portion_by(by[i] & ~(uint64_t)MT_CALLER_CLEAR, dubbo, v1, 10 * (i + 1));
+	}
+	portion_by(MT_CALLER_NOBODY, dubbo, v1, 100);
+	portion_by(0, dubbo, v1, 200);
+	for (int inbound = 0; inbound < 2; inbound++) {
+		for (uint32_t i = 0; i < s->n_services; i++)
+			s->services[i]->inbound = inbound;
+		out = scraped(c);
+		CU_ASSERT_TRUE(each_sample_once(out));
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", NEARBY), 366);
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", NEARBY, IN_CLEAR), 206);
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", NEARBY, IN_CLEAR, "\"desk\""), 5);
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", MUTUAL, OF_ACCOUNT("c")), 10);
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", MUTUAL, OF_ACCOUNT("x")), 20);
+		CU_ASSERT_EQUAL(SUM(out, "istio_requests_total", MUTUAL, OF_ACCOUNT("y")), 30);
+		CU_ASSERT_EQUAL(
+			SUM(out, "istio_requests_total", MUTUAL, "source_workload=\"unknown\""),
+			100);
+		free(out);
+	}
+	end_portions();
+	mt_ctl_destroy(c);
+	mt_conf_destroy(conf);
+}
+
 /* The Node says how many workloads have series of their own. */
 static void istio_of_few(void)
 {
@@ -704,6 +770,7 @@ const struct mt_test load_tests[] = {
 	{"Istio's metrics by workload", istio_of_workloads},
 	{"Istio's metrics of an inbound port", istio_of_inbound},
 	{"Istio's metrics by caller", istio_of_callers},
+	{"Istio's metrics by certificate", istio_of_certificates},
 	{"Istio's metrics of few workloads", istio_of_few},
 	{"Istio's metrics of a portion that is taken over", istio_of_taken_over},
 	{"Istio's metrics of hostile labels", istio_of_hostile},

@@ -329,7 +329,10 @@ static void set_place(struct mt_caller_table *t, uint64_t key, uint64_t id)
 	mt_caller_set(p, id, 0);
 }
 
-/* A principal decides, and the address only among the workloads of its account. */
+/*
+ * A principal decides, and the address only among the workloads of its account. Calls with
+ * a certificate of the mesh are counted apart from those of the same workload in clear text.
+ */
 static const struct {
 	const char *principal;
 	bool member, own; /* own: the workload at the address has the account ns/a/sa/b */
@@ -338,16 +341,19 @@ static const struct {
 	{"spiffe://td/ns/a/sa/b", true, true, CALLER(7)},
 	{"spiffe://td/ns/a/sa/b", true, false, CALLER(2)},
 	{"spiffe://td/ns/a/sa/c", true, true, CALLER(3)},
-	{"spiffe://td/ns/c/sa/b", true, true, 0},
-	{"spiffe://td/a/b", true, true, 0},
-	{"spiffe://td/ns/a/sa/", true, true, 0},
-	{"spiffe://td/ns/a/x/sa/b", true, true, 0},
-	{"spiffe://td/ns/a/sa/c", false, true, CALLER(7)},
+	{"spiffe://td/ns/c/sa/b", true, true, MT_CALLER_NOBODY},
+	{"spiffe://td/a/b", true, true, MT_CALLER_NOBODY},
+	{"spiffe://td/ns/a/sa/", true, true, MT_CALLER_NOBODY},
+	{"spiffe://td/ns/a/x/sa/b", true, true, MT_CALLER_NOBODY},
+	{"spiffe://td/ns/a/sa/c", false, true, CALLER(7) | MT_CALLER_CLEAR},
+	{"https://td/ns/a/sa/c", true, true, CALLER(7) | MT_CALLER_CLEAR},
 };
 
 static void by_identity(void)
 {
 	struct mt_caller_table *t = calloc(1, sizeof(*t));
+	struct mt_tls_peer safe = {
+		.principal = "spiffe://td/ns/a/sa/b", .certificate = true, .member = true};
 	const uint64_t account = mt_caller_account("a", 1, "b", 1);
 	struct fake_conn *c;
 
@@ -356,15 +362,19 @@ static void by_identity(void)
 	lab.snap->callers = t;
 	c = lab_client_from(CONFIG_SAFE, 7);
 	CU_ASSERT_EQUAL(mt_caller_of(lab.p, &c->s), 0);
-	set_place(t, account, CALLER(2));
-	set_place(t, mt_caller_namespace("a", 1), CALLER(3));
 	/* Only asked whether it is there. */
 	lab.p->tls = (struct mt_tls_layer *)&lab;
+	scene_shown = &safe;
+	CU_ASSERT_EQUAL(mt_caller_of(lab.p, &c->s), MT_CALLER_NOBODY);
+	scene_shown = NULL;
+	set_place(t, account, CALLER(2) | MT_CALLER_CLEAR);
+	set_place(t, mt_caller_namespace("a", 1), CALLER(3) | MT_CALLER_CLEAR);
 	for (size_t i = 0; i < MT_ARRAY_LEN(identities); i++) {
 		struct mt_tls_peer peer = {.certificate = true, .member = identities[i].member};
 
 		snprintf(peer.principal, sizeof(peer.principal), "%s", identities[i].principal);
-		set_caller(t, 7, CALLER(7), identities[i].own ? account : account + 2);
+		set_caller(t, 7, CALLER(7) | MT_CALLER_CLEAR,
+			identities[i].own ? account : account + 2);
 		scene_shown = &peer;
 		CU_ASSERT_EQUAL(mt_caller_of(lab.p, &c->s), identities[i].caller);
 		scene_shown = NULL;

@@ -78,7 +78,7 @@ static void workloads(void)
 		e = (const void *)m.m.meta;
 		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 		CU_ASSERT_EQUAL(e->peer != NULL, rows[i].labels != NULL);
-		for (int k = 0; e->peer && k < MT_PEER_LABELS; k++)
+		for (int k = 0; e->peer && k < MT_PEER_SHOWN; k++)
 			snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", k ? ";" : "",
 				e->peer->label[k] ? e->peer->label[k] : "-");
 		if (e->peer && rows[i].labels)
