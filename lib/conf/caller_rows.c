@@ -9,6 +9,7 @@
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_listener_priv.h"
 #include "mt_credential.h"
+#include "mt_meant.h"
 #include "mt_x509.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct mt_caller_row {
 	uint64_t serial; /* of its document */
 	uint64_t address, account;
 	struct mt_caller_labels *of; /* held */
+	enum mt_caller_rank rank;
 };
 
 struct mt_caller_rows {
@@ -88,19 +90,24 @@ static bool is_row_of(const struct gather *g, uint32_t at, uint64_t serial)
 	return at < g->old->n && g->old->v[at].serial == serial;
 }
 
-/* Takes over the rows of a document. False: it is a new one. */
-static bool has_rows(struct gather *g, uint64_t serial)
+static enum mt_caller_rank rank_of(const struct gather *g, const struct mt_meta *of)
+{
+	return mt_model_is_limited(g->b->model, of) ? MT_CALLER_OF_LIMITED : MT_CALLER_OF_DOCUMENT;
+}
+
+/* Takes over the rows of a document. False: it is a new one, or its source is limited now. */
+static bool has_rows(struct gather *g, const struct mt_meta *of)
 {
 	uint32_t at = g->at, end;
 
-	if (!g->old || !serial)
+	if (!g->old || !of->serial)
 		return false;
 	end = MT_MIN(g->old->n, at + AHEAD);
-	while (at < end && g->old->v[at].serial != serial)
+	while (at < end && g->old->v[at].serial != of->serial)
 		at++;
-	if (at == end)
+	if (at == end || g->old->v[at].rank != rank_of(g, of))
 		return false;
-	for (; is_row_of(g, at, serial); at++) {
+	for (; is_row_of(g, at, of->serial); at++) {
 		if (!g->to && at == g->n) {
 			g->n++;
 			continue;
@@ -112,11 +119,13 @@ static bool has_rows(struct gather *g, uint64_t serial)
 	return true;
 }
 
-static void add(struct gather *g, uint64_t serial, const struct mt_addr *a, const struct mt_peer *p)
+static void add(struct gather *g, const struct mt_meta *by, const struct mt_addr *a,
+	const struct mt_peer *p)
 {
 	const char *ns = p->label[MT_PEER_NAMESPACE], *account = p->label[MT_PEER_ACCOUNT];
 	struct mt_callers *c = &g->b->conf->callers;
-	struct mt_caller_row row = {.serial = serial, .address = mt_caller_address(a)};
+	struct mt_caller_row row = {
+		.serial = by->serial, .address = mt_caller_address(a), .rank = rank_of(g, by)};
 	uint64_t id = mt_peer_id(p);
 
 	if (ns && account)
@@ -152,13 +161,13 @@ static void add_workload(struct gather *g, const struct mt_meta *of, const struc
 
 	p.label[MT_PEER_ACCOUNT] = account_of(&w->service_account, of->ns);
 	if (!mt_addr_is_zero(&w->address))
-		add(g, of->serial, &w->address, &p);
+		add(g, of, &w->address, &p);
 }
 
 /* Those that stand for a Pod have its address, and the Pod has rows itself. */
 static void add_entry(struct gather *g, const struct mt_workload_entry *e)
 {
-	if (!e->w.pod && !mt_addr_is_zero(&e->w.address) && !has_rows(g, e->meta.serial))
+	if (!e->w.pod && !mt_addr_is_zero(&e->w.address) && !has_rows(g, &e->meta))
 		add_workload(g, &e->meta, &e->w);
 }
 
@@ -168,7 +177,7 @@ static void add_inline(struct gather *g, const struct mt_service_entry *se)
 
 	for (uint32_t i = 0; i < se->n_endpoints && !se->kubernetes && !any; i++)
 		any = !mt_addr_is_zero(&se->endpoints[i].address);
-	if (!any || has_rows(g, se->meta.serial))
+	if (!any || has_rows(g, &se->meta))
 		return;
 	for (uint32_t i = 0; i < se->n_endpoints; i++)
 		add_workload(g, &se->meta, &se->endpoints[i]);
@@ -182,7 +191,7 @@ static void add_pod_address(struct gather *g, const struct mt_kube_pod *pod, con
 	if (!ip || mt_addr_parse(ip, &a) || mt_addr_is_zero(&a) || mt_addr_eq(&a, last))
 		return;
 	*last = a;
-	add(g, pod->meta.serial, &a, p);
+	add(g, &pod->meta, &a, p);
 }
 
 /* The address of a Pod in the host's network is the host's; one that has ended may be another's. */
@@ -197,7 +206,7 @@ static void add_pod(struct gather *g, const struct mt_kube_pod *pod)
 	if (!s->ip.s || pod->spec.host_network.v ||
 		(s->phase.set &&
 			(s->phase.v == MT_KUBE_SUCCEEDED || s->phase.v == MT_KUBE_FAILED)) ||
-		has_rows(g, pod->meta.serial))
+		has_rows(g, &pod->meta))
 		return;
 	p = mt_b_pod_peer(g->b, &pod->meta, &pod->meta.labels);
 	p.label[MT_PEER_ACCOUNT] =
@@ -258,12 +267,13 @@ static uint32_t count_of(const struct mt_caller_rows *r)
 
 static bool is_same_row(const struct mt_caller_row *a, const struct mt_caller_row *b)
 {
-	return a->address == b->address && a->account == b->account && a->of == b->of;
+	return a->address == b->address && a->account == b->account && a->of == b->of &&
+	       a->rank == b->rank;
 }
 
 static struct mt_caller_claim claim_of(const struct mt_caller_row *r)
 {
-	return (struct mt_caller_claim){r->address, r->account, r->of, false};
+	return (struct mt_caller_claim){r->address, r->account, r->of, r->rank};
 }
 
 /* First what is new, so that what only moved in the lists never ends. */
@@ -309,7 +319,8 @@ static bool is_same_endpoint(const struct mt_shared_cluster *a, uint32_t i,
 static void claim_endpoint(struct mt_callers *c, const struct mt_shared_cluster *sc, uint32_t i)
 {
 	uint64_t id = id_at(sc, i);
-	struct mt_caller_claim x = {.address = mt_caller_address(&sc->c.eps[i].addr), .mesh = true};
+	struct mt_caller_claim x = {
+		.address = mt_caller_address(&sc->c.eps[i].addr), .rank = MT_CALLER_OF_MESH};
 
 	if (!id)
 		return;
@@ -324,7 +335,7 @@ static void give_up_endpoint(struct mt_callers *c, const struct mt_shared_cluste
 	uint64_t id = id_at(sc, i);
 	const struct mt_caller_claim x = {.address = mt_caller_address(&sc->c.eps[i].addr),
 		.of = id ? mt_caller_labels_find(c, id) : NULL,
-		.mesh = true};
+		.rank = MT_CALLER_OF_MESH};
 
 	if (x.of)
 		mt_caller_remove(c, &x);

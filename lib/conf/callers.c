@@ -12,7 +12,9 @@
 /* An account with more workloads keeps the labels that they shared when one of them goes. */
 #define MEMBERS_COMPARED 64u
 /* Workloads that claim an address: more are only counted, and the address stays unknown. */
-#define CLAIMS_MAX 16u
+#define CLAIMS_MAX 8u
+/* Sources that are limited to namespaces get new places while fewer are taken. */
+#define LIMITED_MAX (MT_CALLERS_MAX / 2)
 
 /* The labels of a namespace: the namespace alone. */
 struct space {
@@ -36,15 +38,20 @@ struct member {
 	struct mt_caller_labels *of;
 };
 
-/* An address that several workloads claim. */
-struct dispute {
-	struct mt_caller_node node; /* the address */
-	uint32_t n, lost;	    /* claims in `v`; those that are only counted */
+/* Claims of one rank. */
+struct claims {
+	uint32_t n, lost; /* claims in `v`; those that are only counted */
 	struct {
 		uint64_t id, account;
 		uint32_t refs;
-		bool mesh;
 	} v[CLAIMS_MAX];
+};
+
+/* An address that several workloads claim. */
+struct dispute {
+	struct mt_caller_node node; /* the address */
+	/* Apart, so that many claims of one rank leave room for those that precede them. */
+	struct claims of[MT_CALLER_RANKS];
 };
 
 int mt_callers_init(struct mt_callers *c)
@@ -213,6 +220,12 @@ static void drop_account(struct mt_callers *c, struct account *a)
 	free(a);
 }
 
+/* True if there is room for an account or address that only this claim names. */
+static bool may_add(const struct mt_callers *c, const struct mt_caller_claim *x)
+{
+	return x->rank != MT_CALLER_OF_LIMITED || c->table->n < LIMITED_MAX;
+}
+
 static void join_account(struct mt_callers *c, const struct mt_caller_claim *x)
 {
 	uint64_t key = member_key(x->account, x->of->node.key);
@@ -224,6 +237,8 @@ static void join_account(struct mt_callers *c, const struct mt_caller_claim *x)
 		m->refs++;
 		return;
 	}
+	if (!may_add(c, x))
+		return;
 	a = account_of(c, x->account);
 	m = a ? calloc(1, sizeof(*m)) : NULL;
 	if (m) {
@@ -270,45 +285,51 @@ static void quit_account(struct mt_callers *c, const struct mt_caller_claim *x)
 
 /* ---- addresses ------------------------------------------------------------------------------- */
 
-static uint32_t best_of(const struct dispute *d, uint32_t *of)
+/* The claims that decide; NULL: there are none. */
+static const struct claims *best_of(const struct dispute *d)
 {
-	bool mesh = true;
+	for (uint32_t i = 0; i < MT_CALLER_RANKS; i++)
+		if (d->of[i].n || d->of[i].lost)
+			return &d->of[i];
+	return NULL;
+}
+
+/* True if the dispute has several claims, or some that are only counted. */
+static bool lasts(const struct dispute *d)
+{
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < d->n; i++)
-		mesh &= d->v[i].mesh;
-	for (uint32_t i = 0; i < d->n; i++)
-		if (d->v[i].mesh == mesh) {
-			*of = i;
-			n++;
-		}
-	return n;
+	for (uint32_t i = 0; i < MT_CALLER_RANKS; i++) {
+		if (d->of[i].lost)
+			return true;
+		n += d->of[i].n;
+	}
+	return n > 1;
 }
 
 /* Ends the dispute if at most one claim is left. */
 static void settle(struct mt_callers *c, struct mt_caller_place *p, struct dispute *d)
 {
-	uint32_t at = 0, n = best_of(d, &at);
-	bool one = n == 1 && !d->lost;
+	const struct claims *best = best_of(d);
+	bool one = best && best->n == 1 && !best->lost;
 
-	mt_caller_set(p, one ? d->v[at].id : 0, one ? d->v[at].account : 0);
-	if (d->lost || d->n > 1)
+	mt_caller_set(p, one ? best->v[0].id : 0, one ? best->v[0].account : 0);
+	if (lasts(d))
 		return;
 	p->several = 0;
-	p->refs = d->n ? d->v[0].refs : 0;
-	p->mesh = d->n ? d->v[0].mesh : 0;
-	if (!d->n)
+	p->refs = one ? best->v[0].refs : 0;
+	p->rank = one ? (uint32_t)(best - d->of) : 0;
+	if (!one)
 		mt_caller_give_up(c->table, p);
 	mt_caller_map_del(&c->disputes, &d->node);
 	free(d);
 }
 
-static uint32_t claim_in(const struct dispute *d, const struct mt_caller_claim *x)
+static uint32_t claim_in(const struct claims *of, const struct mt_caller_claim *x)
 {
 	uint32_t i = 0;
 
-	while (i < d->n && (d->v[i].id != x->of->node.key || d->v[i].account != x->account ||
-				   d->v[i].mesh != x->mesh))
+	while (i < of->n && (of->v[i].id != x->of->node.key || of->v[i].account != x->account))
 		i++;
 	return i;
 }
@@ -316,18 +337,18 @@ static uint32_t claim_in(const struct dispute *d, const struct mt_caller_claim *
 static void dispute(struct mt_callers *c, struct mt_caller_place *p, struct dispute *d,
 	const struct mt_caller_claim *x)
 {
-	uint32_t i = claim_in(d, x);
+	struct claims *of = &d->of[x->rank];
+	uint32_t i = claim_in(of, x);
 
 	if (i == CLAIMS_MAX) {
-		d->lost++;
-	} else if (i < d->n) {
-		d->v[i].refs++;
+		of->lost++;
+	} else if (i < of->n) {
+		of->v[i].refs++;
 	} else {
-		d->v[i].id = x->of->node.key;
-		d->v[i].account = x->account;
-		d->v[i].mesh = x->mesh;
-		d->v[i].refs = 1;
-		d->n++;
+		of->v[i].id = x->of->node.key;
+		of->v[i].account = x->account;
+		of->v[i].refs = 1;
+		of->n++;
 	}
 	settle(c, p, d);
 }
@@ -336,15 +357,16 @@ static void dispute(struct mt_callers *c, struct mt_caller_place *p, struct disp
 static struct dispute *new_dispute(struct mt_callers *c, struct mt_caller_place *p)
 {
 	struct dispute *d = calloc(1, sizeof(*d));
+	struct claims *of;
 
 	if (!d)
 		return NULL;
 	d->node.key = p->key;
-	d->n = 1;
-	d->v[0].id = p->id;
-	d->v[0].account = p->account;
-	d->v[0].refs = p->refs;
-	d->v[0].mesh = p->mesh;
+	of = &d->of[p->rank];
+	of->n = 1;
+	of->v[0].id = p->id;
+	of->v[0].account = p->account;
+	of->v[0].refs = p->refs;
 	if (!mt_caller_map_add(&c->disputes, &d->node)) {
 		free(d);
 		return NULL;
@@ -355,12 +377,12 @@ static struct dispute *new_dispute(struct mt_callers *c, struct mt_caller_place 
 
 static bool is_its_own(const struct mt_caller_place *p, const struct mt_caller_claim *x)
 {
-	return p->id == x->of->node.key && p->account == x->account && p->mesh == x->mesh;
+	return p->id == x->of->node.key && p->account == x->account && p->rank == x->rank;
 }
 
 static void add_at(struct mt_callers *c, const struct mt_caller_claim *x)
 {
-	struct mt_caller_place *p = mt_caller_place(c->table, x->address, true);
+	struct mt_caller_place *p = mt_caller_place(c->table, x->address, may_add(c, x));
 	struct dispute *d = NULL;
 
 	if (!p) {
@@ -369,7 +391,7 @@ static void add_at(struct mt_callers *c, const struct mt_caller_claim *x)
 	}
 	if (!p->refs && !p->several) {
 		p->refs = 1;
-		p->mesh = x->mesh;
+		p->rank = x->rank;
 		mt_caller_set(p, x->of->node.key, x->account);
 		return;
 	}
@@ -387,12 +409,13 @@ static void add_at(struct mt_callers *c, const struct mt_caller_claim *x)
 static void withdraw(struct mt_callers *c, struct mt_caller_place *p, struct dispute *d,
 	const struct mt_caller_claim *x)
 {
-	uint32_t i = claim_in(d, x);
+	struct claims *of = &d->of[x->rank];
+	uint32_t i = claim_in(of, x);
 
-	if (i == d->n)
-		d->lost -= d->lost > 0;
-	else if (--d->v[i].refs == 0)
-		d->v[i] = d->v[--d->n];
+	if (i == of->n)
+		of->lost -= of->lost > 0;
+	else if (--of->v[i].refs == 0)
+		of->v[i] = of->v[--of->n];
 	settle(c, p, d);
 }
 

@@ -4,8 +4,8 @@
  * their addresses at its publish, and those of the one before give up theirs.
  *
  * Invariants:
- * - An address has the workload that all its claims name, or none. Claims of documents precede
- *   those of discovery servers.
+ * - An address has the workload that all claims of the first rank name, or none: no source that is
+ *   limited to namespaces takes an address from another source.
  * - A service account has the labels that all its workloads share; a namespace has only itself.
  * - Labels exist as long as a claim holds them, or the rows of a snapshot until its publish.
  */
@@ -47,12 +47,20 @@ struct mt_callers {
 	uint32_t unplaced;	     /* claims to addresses for which there was no room */
 };
 
+/* The author of a claim; the lowest one precedes. */
+enum mt_caller_rank {
+	MT_CALLER_OF_DOCUMENT,
+	MT_CALLER_OF_MESH,    /* a discovery server */
+	MT_CALLER_OF_LIMITED, /* a document of a source that is limited to namespaces */
+	MT_CALLER_RANKS
+};
+
 /* A workload's claim to an address. */
 struct mt_caller_claim {
 	uint64_t address; /* mt_caller_address() */
 	uint64_t account; /* mt_caller_account(); 0: unknown */
 	struct mt_caller_labels *of;
-	bool mesh; /* by a discovery server */
+	enum mt_caller_rank rank;
 };
 
 /* ---- callers.c ------------------------------------------------------------------------------- */

@@ -73,7 +73,7 @@ struct mt_caller_place *mt_caller_place(struct mt_caller_table *t, uint64_t key,
 		return NULL;
 	__atomic_store_n(&t->n, t->n + 1, __ATOMIC_RELAXED);
 	t->used += !room->key;
-	room->refs = room->mesh = room->several = 0;
+	room->refs = room->rank = room->several = 0;
 	write_place(room, key, 0, 0);
 	return room;
 }
@@ -84,7 +84,7 @@ void mt_caller_give_up(struct mt_caller_table *t, struct mt_caller_place *p)
 	uint32_t at = (uint32_t)(p - t->places);
 
 	__atomic_store_n(&t->n, t->n - 1, __ATOMIC_RELAXED);
-	p->refs = p->mesh = p->several = 0;
+	p->refs = p->rank = p->several = 0;
 	write_place(p, MT_CALLER_GONE, 0, 0);
 	if (t->places[next_of(at)].key)
 		return;

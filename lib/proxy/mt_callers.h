@@ -23,8 +23,8 @@ struct mt_caller_place {
 	uint64_t id;	  /* mt_peer_id() of the workload; 0: unknown, or several have the key */
 	uint64_t account; /* of an address: mt_caller_account() of its workload; 0: unknown */
 	uint32_t turn;
-	/* Control thread only: number of claims; by discovery servers; of several workloads. */
-	uint32_t refs : 30, mesh : 1, several : 1;
+	/* Control thread only: number of claims, their rank in lib/conf, and if several differ. */
+	uint32_t refs : 29, rank : 2, several : 1;
 };
 
 struct mt_caller_table {

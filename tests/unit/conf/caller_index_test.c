@@ -330,6 +330,133 @@ static void endpoints(void)
 	mt_conf_destroy(conf);
 }
 
+/* ---- sources that are limited to namespaces --------------------------------------------------- */
+
+/* Publishes with the source of the WorkloadEntry `limited` limited to namespaces; NULL: none is. */
+static void publish_limited(struct mt_conf *conf, struct mt_model *m, const char *limited)
+{
+	struct mt_idmap standings = {0};
+	struct mt_snapshot *s;
+	struct mt_err err;
+
+	for (uint32_t i = 0; i < m->workload_entries.n; i++) {
+		const struct mt_workload_entry *e = m->workload_entries.v[i];
+		bool is = limited && strcmp(e->meta.name, limited) == 0;
+		uintptr_t standing = is ? MT_STANDING_LIMITED : 0;
+
+		CU_ASSERT_EQUAL(
+			mt_idmap_put(&standings, e->meta.serial, (void *)(standing + 1)), 0);
+	}
+	m->standings = &standings;
+	s = compile(conf, m);
+	m->standings = NULL;
+	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(conf, s, NOW, NULL, &err), 0);
+	(void)mt_conf_reap(conf, NOW);
+	mt_idmap_fini(&standings);
+}
+
+/* Their entries name no client of another source, and do not make it unknown. */
+static void of_others(void)
+{
+	struct mt_conf *conf = new_conf();
+	struct mt_diags diags;
+	struct mt_model *m = mesh_model("w1", "w2");
+	static const char text[] = ENTRY("w8", "198.51.100.1", V1) ENTRY("w9", "198.51.100.1", V2)
+		ENTRY("w7", "198.51.100.2", V1);
+
+	mt_diags_init(&diags);
+	mt_source_text(m, &diags, "t", text, strlen(text));
+	publish_limited(conf, m, NULL);
+	expect(conf, address("198.51.100.1"), "");
+	publish_limited(conf, m, "w9");
+	expect(conf, address("198.51.100.1"), "w8;shop;a;v1");
+	expect(conf, address("198.51.100.2"), "w7;shop;a;v1");
+	/* The rows of unchanged documents follow their sources. */
+	publish_limited(conf, m, "w7");
+	expect(conf, address("198.51.100.1"), "");
+	expect(conf, address("198.51.100.2"), "w2;m;-;-");
+	publish_limited(conf, m, NULL);
+	expect(conf, address("198.51.100.2"), "w7;shop;a;v1");
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	publish_model(conf, mt_model_new(), NULL);
+	CU_ASSERT_EQUAL(conf->callers.table->n, 0);
+	CU_ASSERT_EQUAL(conf->callers.disputes.n, 0);
+	CU_ASSERT_EQUAL(conf->callers.labels.n, 0);
+	mt_conf_destroy(conf);
+}
+
+static void claim(
+	struct mt_callers *c, uint32_t at, const char *name, enum mt_caller_rank rank, bool add)
+{
+	const struct mt_peer p = {.label = {[MT_PEER_WORKLOAD] = name}};
+	const struct mt_addr a = mt_addr4(at);
+	struct mt_caller_labels *of = mt_caller_labels_get(c, mt_peer_id(&p), &p);
+	const struct mt_caller_claim x = {.address = mt_caller_address(&a),
+		.account =
+			rank == MT_CALLER_OF_LIMITED ? mt_caller_key(at * 0x9e3779b97f4a7c15) : 0,
+		.of = of,
+		.rank = rank};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(of);
+	if (add)
+		mt_caller_add(c, &x);
+	else
+		mt_caller_remove(c, &x);
+	mt_caller_labels_put(c, of);
+}
+
+/* However many of their entries have an address. */
+static void outnumbered(void)
+{
+	struct mt_conf *conf = new_conf();
+	struct mt_callers *c = &conf->callers;
+	const struct mt_addr a = mt_addr4(1);
+	const struct mt_peer one = {.label = {[MT_PEER_WORKLOAD] = "one"}};
+	uint64_t key = mt_caller_address(&a);
+	char name[16];
+
+	for (int add = 1; add >= 0; add--)
+		for (uint32_t i = 0; i < 40; i++) {
+			snprintf(name, sizeof(name), "w%u", i);
+			claim(c, 1, name, MT_CALLER_OF_LIMITED, add);
+			if (i == 20 && add)
+				claim(c, 1, "one", MT_CALLER_OF_MESH, true);
+			if (!add || i >= 20)
+				CU_ASSERT_EQUAL(mt_caller_find(c->table, key).id, mt_peer_id(&one));
+		}
+	CU_ASSERT_EQUAL(c->disputes.n, 0);
+	claim(c, 1, "one", MT_CALLER_OF_MESH, false);
+	CU_ASSERT_EQUAL(c->table->n, 0);
+	CU_ASSERT_EQUAL(c->labels.n, 0);
+	mt_conf_destroy(conf);
+}
+
+/* Their addresses and accounts leave half of the places to others. */
+static void half(void)
+{
+	struct mt_conf *conf = new_conf();
+	struct mt_callers *c = &conf->callers;
+	const uint32_t first = 1u << 24, n = MT_CALLERS_MAX / 2 + 100;
+
+	for (uint32_t i = 0; i < n; i++)
+		claim(c, first + i, "w", MT_CALLER_OF_LIMITED, true);
+	CU_ASSERT_EQUAL(c->table->n, MT_CALLERS_MAX / 2);
+	CU_ASSERT_EQUAL(c->unplaced, n - MT_CALLERS_MAX / 4);
+	claim(c, first + n, "w", MT_CALLER_OF_DOCUMENT, true);
+	claim(c, first + n + 1, "w", MT_CALLER_OF_MESH, true);
+	CU_ASSERT_EQUAL(c->table->n, MT_CALLERS_MAX / 2 + 2);
+	CU_ASSERT_EQUAL(c->unplaced, n - MT_CALLERS_MAX / 4);
+	claim(c, first + n, "w", MT_CALLER_OF_DOCUMENT, false);
+	claim(c, first + n + 1, "w", MT_CALLER_OF_MESH, false);
+	for (uint32_t i = 0; i < n; i++)
+		claim(c, first + i, "w", MT_CALLER_OF_LIMITED, false);
+	CU_ASSERT_EQUAL(c->table->n, 0);
+	CU_ASSERT_EQUAL(c->unplaced, 0);
+	CU_ASSERT_EQUAL(c->labels.n, 0);
+	mt_conf_destroy(conf);
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 /* Keys with the same hash are found behind others that were given up. */
@@ -380,4 +507,5 @@ static void full(void)
 
 const struct mt_test caller_index_tests[] = {{"documents", documents}, {"accounts", accounts},
 	{"unchanged", unchanged}, {"crowded", crowded}, {"endpoints", endpoints},
-	{"chains", chains}, {"full", full}, {0}};
+	{"of_others", of_others}, {"outnumbered", outnumbered}, {"half", half}, {"chains", chains},
+	{"full", full}, {0}};
