@@ -489,12 +489,12 @@ static bool has_key(const struct mt_alog_scope *s, uint64_t key)
 }
 
 /* Keys of a proxy's logs in their order. A log that the proxy has twice has two keys: two lines. */
-static struct mt_alog_scope *keys_of(struct mt_region *r, const struct mt_proxy_patch *p)
+static struct mt_alog_scope *keys_of(struct mt_region *r, const struct mt_chain_logs *l)
 {
-	struct mt_alog_scope *s = mt_region_alloc(r, sizeof(*s) + p->n_logs * sizeof(s->keys[0]));
+	struct mt_alog_scope *s = mt_region_alloc(r, sizeof(*s) + l->n * sizeof(s->keys[0]));
 
-	for (uint32_t i = 0; s && i < p->n_logs; i++) {
-		uint64_t key = key_of(&p->logs[i]);
+	for (uint32_t i = 0; s && i < l->n; i++) {
+		uint64_t key = key_of(&l->v[i]);
 
 		while (!key || has_key(s, key))
 			key = mt_secret_hash(NULL, 0, key + 1);
@@ -503,9 +503,16 @@ static struct mt_alog_scope *keys_of(struct mt_region *r, const struct mt_proxy_
 	return s;
 }
 
-const struct mt_alog_scope *mt_b_proxy_logs(struct mt_region *r, const struct mt_proxy_patch *p)
+static const struct mt_chain_logs *logs_of(const struct mt_res_chain *c)
 {
-	return p->logs ? keys_of(r, p) : NULL;
+	return c->proxy ? &c->proxy->logs : &c->logs;
+}
+
+const struct mt_alog_scope *mt_b_chain_logs(struct mt_region *r, const struct mt_res_chain *c)
+{
+	const struct mt_chain_logs *l = logs_of(c);
+
+	return l->v ? keys_of(r, l) : NULL;
 }
 
 /* Outputs of proxies, also refused ones: many proxies may have the same log. */
@@ -541,11 +548,10 @@ static void add_chain_log(struct discovered *d, const struct mt_meta *meta,
 static void add_chain(
 	struct discovered *d, const struct mt_meta *meta, const struct mt_res_chain *c)
 {
-	const struct mt_proxy_patch *p = c->proxy;
-	const struct mt_alog_scope *s = p ? mt_b_proxy_logs(&d->b->tmp, p) : NULL;
+	const struct mt_alog_scope *s = mt_b_chain_logs(&d->b->tmp, c);
 
 	for (uint32_t i = 0; s && i < s->n; i++)
-		add_chain_log(d, meta, &p->logs[i], s->keys[i]);
+		add_chain_log(d, meta, &logs_of(c)->v[i], s->keys[i]);
 }
 
 /* False if Telemetry turned the logs of the MeshConfig off for calls without a service, too. */

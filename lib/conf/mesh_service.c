@@ -199,8 +199,8 @@ static int fill(struct mt_build *b, struct mt_shared_service *sv, const struct m
 
 	sv->idle_s = (idle_ms + 999) / 1000;
 	sv->s->inbound = l->direction == MT_RES_INBOUND;
+	sv->s->log_scope = mt_b_chain_logs(&sv->region, what->body);
 	if (p) {
-		sv->s->log_scope = mt_b_proxy_logs(&sv->region, p);
 		sv->s->tracing =
 			mt_b_proxy_tracing(b, &sv->region, &l->meta, p, sv->codec, &sv->tracing);
 		sv->hash = mt_hash_u64(sv->tracing, sv->hash);

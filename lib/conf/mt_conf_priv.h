@@ -391,7 +391,7 @@ void mt_b_node(struct mt_build *b);
 /* access_log.c; mt_conf_log_priv.h has more */
 void mt_b_access_log(struct mt_build *b);
 /* The outputs of a proxy's calls, in `r`, which remembers a failure; NULL: the general ones. */
-const struct mt_alog_scope *mt_b_proxy_logs(struct mt_region *r, const struct mt_proxy_patch *p);
+const struct mt_alog_scope *mt_b_chain_logs(struct mt_region *r, const struct mt_res_chain *c);
 
 /* dns.c: the Node's `dns`, and the names that are answered for. */
 void mt_b_dns_check(struct mt_build *b);

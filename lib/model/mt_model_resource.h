@@ -220,7 +220,8 @@ struct mt_res_chain {
 	uint32_t idle_ms; /* 0: not set */
 	/* Of tcp_proxy; those of an RPC protocol are in `proxy`. NULL: none. */
 	struct mt_global_conf *global;
-	struct mt_res_tls *tls; /* NULL: plaintext */
+	struct mt_chain_logs logs; /* the same */
+	struct mt_res_tls *tls;	   /* NULL: plaintext */
 	const char *
 		/*
 		 * a name in res_extensions; `proxy` and `dests` apply until that resource has
@@ -256,7 +257,8 @@ struct mt_res_routes {
 };
 
 /*
- * The target of a chain's `extension`. Only proxy, dests, idle_ms and unserved of `chain` are set.
+ * The target of a chain's `extension`. Only proxy, dests, idle_ms, logs and unserved of `chain` are
+ * set.
  */
 struct mt_res_extension {
 	struct mt_meta meta;

@@ -314,11 +314,16 @@ struct mt_gateway {
 	uint32_t listener;
 };
 
-/* One access_log of a proxy: a file, stdout or stderr. */
+/* One access_log of a proxy, also of tcp_proxy: a file, stdout or stderr. */
 struct mt_chain_log {
 	struct mt_text path, format; /* format: not set: Envoy's default */
 	bool json, omit_empty;
 	const char *field; /* "filter_chains[0].filters[0].typed_config.access_log[0]" */
+};
+
+struct mt_chain_logs {
+	struct mt_chain_log *v; /* NULL: there cannot be any, the MeshConfig's are used */
+	uint32_t n;
 };
 
 /*
@@ -341,8 +346,7 @@ struct mt_proxy_patch {
 	struct mt_num idle_ms;
 	/* Of a discovery service: percent * 100 of calls that get a trace; not set: none is read. */
 	struct mt_num traced;
-	struct mt_chain_log *logs; /* NULL: it cannot have any, the MeshConfig's are used */
-	uint32_t n_logs;
+	struct mt_chain_logs logs;
 };
 
 struct mt_envoy_filter {

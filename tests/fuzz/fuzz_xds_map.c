@@ -60,6 +60,13 @@ static void check_rules(const struct mt_rule_list *l)
 	}
 }
 
+static void check_logs(const struct mt_chain_logs *l)
+{
+	MT_ASSERT(l->v || !l->n);
+	for (uint32_t i = 0; i < l->n; i++)
+		MT_ASSERT(l->v[i].path.s && *l->v[i].path.s && l->v[i].field);
+}
+
 /* Served in one way, or not and why. */
 static void check_chain(const struct mt_res_chain *c)
 {
@@ -70,10 +77,13 @@ static void check_chain(const struct mt_res_chain *c)
 	for (uint32_t i = 0; i < c->n_dests; i++)
 		sum += c->dests[i].weight.v;
 	MT_ASSERT(!c->n_dests || (sum > 0 && sum <= UINT32_MAX));
+	MT_ASSERT(!c->n_dests || c->logs.v);
+	check_logs(&c->logs);
 	if (c->proxy) {
 		MT_ASSERT(c->proxy->protocol.s || c->proxy->codec.s);
 		MT_ASSERT(c->proxy->routes_name.s || c->proxy->routes.n_rules);
 		check_rules(&c->proxy->routes);
+		check_logs(&c->proxy->logs);
 	}
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Maps access_log of the proxies for messages: a file, stdout or stderr, with a format. Paths and
- * formats are checked with the Node's configuration (lib/conf/access_log.c), so that a bad one
- * costs only its output.
+ * Maps access_log of the proxies for messages and of tcp_proxy: a file, stdout or stderr, with a
+ * format. Paths and formats are checked with the Node's configuration (lib/conf/access_log.c), so
+ * that a bad one costs only its output.
  */
 #include "mt_xds_map_priv.h"
 
@@ -232,21 +232,21 @@ static bool map_log(struct mt_xmap *m, const Xds__AccessLog *l, struct mt_chain_
 }
 
 bool mt_xm_access_logs(
-	struct mt_xmap *m, Xds__AccessLog *const *l, size_t n, struct mt_proxy_patch *out)
+	struct mt_xmap *m, Xds__AccessLog *const *l, size_t n, struct mt_chain_logs *out)
 {
 	if (n > LOGS_MAX)
 		return mt_xm_bad(m, "access_log", "more than %u", LOGS_MAX);
-	out->logs = mt_xm_array(m, n + 1, sizeof(*out->logs));
-	if (!out->logs)
+	out->v = mt_xm_array(m, n + 1, sizeof(*out->v));
+	if (!out->v)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t mark = mt_xm_at(m, "access_log", i);
-		struct mt_chain_log *to = &out->logs[out->n_logs];
+		struct mt_chain_log *to = &out->v[out->n];
 
 		*to = (struct mt_chain_log){.field = mt_region_strdup(m->r, m->rd.at.text)};
 		if (!to->field)
 			return mt_xm_no_memory(m);
-		out->n_logs += map_log(m, l[i], to);
+		out->n += map_log(m, l[i], to);
 		if (m->rc)
 			return false;
 		mt_xm_out(m, mark);

@@ -134,7 +134,8 @@ static bool tcp_proxy(struct mt_xmap *m, const Xds__TcpProxy *p, struct mt_res_c
 	struct mt_xm_weights w = {0};
 
 	if (!tcp_clusters(m, p, &w) ||
-		!mt_xm_ms(m, "idle_timeout", p->idle_timeout, 0, &c->idle_ms))
+		!mt_xm_ms(m, "idle_timeout", p->idle_timeout, 0, &c->idle_ms) ||
+		!mt_xm_access_logs(m, p->access_log, p->n_access_log, &c->logs))
 		return false;
 	if (p->idle_timeout && !c->idle_ms)
 		mt_xm_note(m, MT_XDS_NOTE_idle_never, "idle_timeout");

@@ -186,7 +186,7 @@ bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *p, struct mt_
 bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *p, struct mt_res_chain *c);
 /* access_log.c: adds the access logs of a proxy to `out`; those that are not written are noted. */
 bool mt_xm_access_logs(
-	struct mt_xmap *m, Xds__AccessLog *const *l, size_t n, struct mt_proxy_patch *out);
+	struct mt_xmap *m, Xds__AccessLog *const *l, size_t n, struct mt_chain_logs *out);
 bool mt_xm_limit(struct mt_xmap *m, const Xds__MetaLocalRateLimit *l, struct mt_limit_conf **out);
 /* global_limit.c */
 bool mt_xm_meta_global(struct mt_xmap *m, const Xds__MetaRateLimit *l, struct mt_global_conf **out);

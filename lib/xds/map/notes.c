@@ -135,7 +135,6 @@ static const struct mt_xds_row chain_match[] = {
 };
 static const struct mt_xds_row tcp_proxy[] = {
 	MEANS_NOTHING("stat_prefix"),
-	TOLD("access_log", "opaque TCP leaves lines in logs of the MeshConfig only"),
 	TOLD("downstream_idle_timeout", "idle_timeout holds"),
 	TOLD("upstream_idle_timeout", "idle_timeout holds"),
 	TOLD("max_connect_attempts", "attempts are Meltemi's own"),
@@ -145,9 +144,9 @@ static const struct mt_xds_row tcp_proxy[] = {
 	REFUSED("tunneling_config", "bytes are sent as they are"),
 	TOLD("max_downstream_connection_duration", "connections last"),
 	TOLD("on_demand", "the Node's onDemand specifies it, for all clusters"),
-	MEANS_NOTHING("access_log_flush_interval"),
-	MEANS_NOTHING("flush_access_log_on_connected"),
-	MEANS_NOTHING("access_log_options"),
+	TOLD("access_log_flush_interval", "a connection leaves one line, at its end"),
+	TOLD("flush_access_log_on_connected", "a connection leaves one line, at its end"),
+	TOLD("access_log_options", "a connection leaves one line, at its end"),
 	REFUSED("proxy_protocol_tlvs", "the PROXY protocol is not written"),
 };
 static const struct mt_xds_row meta_proxy[] = {

@@ -231,7 +231,7 @@ bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct
 	out->routes.name = "route_config.routes";
 	if (!protocol(m, p, out) || !routes(m, p, out) || !filters(m, p, out) ||
 		!tracing(m, p->tracing, &out->traced) ||
-		!mt_xm_access_logs(m, p->access_log, p->n_access_log, out) ||
+		!mt_xm_access_logs(m, p->access_log, p->n_access_log, &out->logs) ||
 		!mt_xm_ms(m, "idle_timeout", p->idle_timeout, 1000, &out->idle_ms.v))
 		return false;
 	out->idle_ms.set = p->idle_timeout != NULL;

@@ -299,7 +299,7 @@ bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_
 		return mt_xm_bad(m, "protocol", "not one that is spoken here");
 	if (t->transport || t->protocol)
 		mt_xm_note(m, MT_XDS_NOTE_thrift_fixed, t->transport ? "transport" : "protocol");
-	if (!mt_xm_access_logs(m, t->access_log, t->n_access_log, p))
+	if (!mt_xm_access_logs(m, t->access_log, t->n_access_log, &p->logs))
 		return false;
 	for (size_t i = 0; i < t->n_thrift_filters; i++) {
 		const Xds__ThriftFilter *f = t->thrift_filters[i];

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-access_log of listeners from a discovery server: calls of a Dubbo proxy leave text and JSON lines in two files, calls of a Thrift proxy leave
-lines in a file of its own, and those of a proxy without access_log leave none. The log of a MeshConfig gets none of them.
+access_log of listeners from a discovery server: calls of a Dubbo proxy leave text and JSON lines in two files, calls of a Thrift proxy and
+connections of a TCP proxy leave lines in a file of their own, and those of a proxy without access_log leave none. The log of a MeshConfig gets
+none of them.
 """
 
 import json
@@ -16,7 +17,9 @@ from world import HOST, PORT, THRIFT, THRIFT_PORT, THRIFT_VIP, VIP, world  # noq
 from meltemi_lab import check, equal, main, within  # noqa: E402
 from meltemi_lab.access_log import MESH  # noqa: E402
 
+ECHO, ECHO_VIP, ECHO_PORT = "echo.test", "240.240.1.3", 9000
 CALLS = 500
+CONNECTIONS = 20
 
 
 def file_log(path, form):
@@ -35,9 +38,39 @@ def call_all(w):
     equal((report["answered"], report["failed"]), (50, 0), "Thrift calls")
 
 
-def listeners(w, dubbo, thrift):
+def echo(sock):
+    with sock:
+        while data := sock.recv(100):
+            sock.sendall(data)
+
+
+def connect_all(w):
+    for _ in range(CONNECTIONS):
+        with w.lab.connect("client", ECHO_VIP, ECHO_PORT) as sock:
+            sock.settimeout(20)
+            sock.sendall(b"hello")
+            equal(sock.recv(100), b"hello", "an echo")
+
+
+def tcp(w, **more):
+    """A TCP proxy whose configuration has these fields, too."""
+    name = mesh.name_of(ECHO, ECHO_PORT)
+    proxy = mesh.tcp_proxy(name, name)
+    proxy["typedConfig"].update(more)
+    return [mesh.cluster(name), mesh.assignment(name, [w.endpoint(1, ECHO_PORT)]), mesh.listener("echo", ECHO_VIP, ECHO_PORT, proxy)]
+
+
+def listeners(w, dubbo, thrift, tcp_fields):
     return (mesh.service(HOST, VIP, PORT, "dubbo", [w.endpoint(1)], **dubbo) +
-            mesh.service(THRIFT, THRIFT_VIP, THRIFT_PORT, "thrift", [w.endpoint(1, THRIFT_PORT)], kind=mesh.meta_binary, **thrift))
+            mesh.service(THRIFT, THRIFT_VIP, THRIFT_PORT, "thrift", [w.endpoint(1, THRIFT_PORT)], kind=mesh.meta_binary, **thrift) +
+            tcp(w, **tcp_fields))
+
+
+def of_tcp(w, log, expected):
+    """The lines of so many connections, which are there before others."""
+    connect_all(w)
+    within(5, lambda: len(lines(log)) == expected, "lines of connections")
+    equal(set(lines(log)), {f"tcp 5 5 {mesh.name_of(ECHO, ECHO_PORT)}"}, "lines of connections")
 
 
 def body():
@@ -45,12 +78,14 @@ def body():
         w.peers(dubbo=1)
         logs = w.lab.directory / "logs"
         logs.mkdir()
-        text, rows, thrift, of_mesh = (logs / name for name in ("text.log", "rows.log", "thrift.log", "mesh.log"))
+        text, rows, thrift, tcp_log, of_mesh = (logs / name for name in ("text.log", "rows.log", "thrift.log", "tcp.log", "mesh.log"))
+        own = {"accessLog": [file_log(thrift, {"textFormat": "%PROTOCOL%"})]}
+        of_bytes = {"accessLog": [file_log(tcp_log, {"textFormat": "%PROTOCOL% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_CLUSTER%"})]}
         server = w.server()
         server.apply(*listeners(w, {"accessLog": [
             file_log(text, {"textFormatSource": {"inlineString": "%REQ(:METHOD)% %RESPONSE_CODE% %UPSTREAM_CLUSTER%\n"}}),
             file_log(rows, {"jsonFormat": {"code": "%RESPONSE_CODE%", "trace": "%TRACE_ID%"}, "omitEmptyValues": True}),
-            file_log("/etc/calls.log", {"textFormat": "x"})]}, {"accessLog": [file_log(thrift, {"textFormat": "%PROTOCOL%"})]}))
+            file_log("/etc/calls.log", {"textFormat": "x"})]}, own, of_bytes))
         daemon = w.meltemi(files=True)
         daemon.node.write_text(daemon.node.read_text() + f"  accessLog: {{directories: [{logs}]}}\n")
         daemon.write("mesh.yaml", MESH.format(path=of_mesh))
@@ -64,11 +99,18 @@ def body():
         equal({json.dumps(json.loads(line)) for line in lines(rows)}, {'{"code": 200}'}, "JSON lines")
         equal((set(lines(thrift)), lines(of_mesh)), ({"thrift"}, []), "lines of Thrift, and of the MeshConfig")
         check(not pathlib.Path("/etc/calls.log").exists(), "nothing is written elsewhere")
-        server.apply(*listeners(w, {}, {"accessLog": [file_log(thrift, {"textFormat": "%PROTOCOL%"})]}))
-        within(5, lambda: len(daemon.show("telemetry")["sinks"]) == 2, "the outputs that are left")
+        with w.lab.listening("server1", ECHO_PORT, echo):
+            of_tcp(w, tcp_log, CONNECTIONS)
+            server.apply(*listeners(w, {}, own, of_bytes))
+            within(5, lambda: len(daemon.show("telemetry")["sinks"]) == 3, "the outputs that are left")
+            of_tcp(w, tcp_log, 2 * CONNECTIONS)
+            server.apply(*listeners(w, {}, own, {}))
+            within(5, lambda: len(daemon.show("telemetry")["sinks"]) == 2, "the outputs without that of TCP")
+            connect_all(w)
         call_all(w)
         within(5, lambda: len(lines(thrift)) == 100, "lines of Thrift")
-        equal((len(lines(rows)), lines(of_mesh)), (before + CALLS, []), "lines of a proxy without access_log")
+        equal((len(lines(rows)), len(lines(tcp_log)), lines(of_mesh)), (before + CALLS, 2 * CONNECTIONS, []),
+              "lines of proxies without access_log")
 
 
 main(body)

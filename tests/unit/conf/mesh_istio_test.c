@@ -218,6 +218,14 @@ static void istio(void)
 			 "], 'route_config': {'name': 'r', 'routes': [{'name': 'all', 'match': "   \
 			 "{'metadata': []}, 'route': {'cluster': "                                 \
 			 "'outbound|20880||org.example.demo'}}]}}}]}]}"
+#define LOGGED_TCP(address, logs)                                                                  \
+	"{'name': '" address "_20880', " ADDRESS(address,                                          \
+		"20880") ", 'filter_chains': "                                                     \
+			 "[{'filters': [{'name': 't', 'typed_config': {'@type': "                  \
+			 "'type.googleapis.com/"                                                   \
+			 "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', "               \
+			 "'stat_prefix': 'x', 'cluster': 'outbound|20880||org.example.demo', "     \
+			 "'access_log': [" logs "]}}]}]}"
 
 static const struct mt_alog_scope *scope_at(const struct mt_snapshot *s, const char *address)
 {
@@ -228,7 +236,10 @@ static const struct mt_alog_scope *scope_at(const struct mt_snapshot *s, const c
 	return l->protos->services[0]->log_scope;
 }
 
-/* Proxies share outputs. A log that a proxy has twice is two outputs, and has two lines a call. */
+/*
+ * Proxies share outputs, also those of opaque TCP. A log that a proxy has twice is two outputs, and
+ * has two lines a call.
+ */
 static void check_shared(const struct mt_snapshot *s)
 {
 	const struct mt_access_output *o;
@@ -248,6 +259,10 @@ static void check_shared(const struct mt_snapshot *s)
 	CU_ASSERT_EQUAL_FATAL(scope->n, 2);
 	CU_ASSERT_TRUE(scope->keys[0] == o[2].key && scope->keys[1] == o[0].key);
 	CU_ASSERT_EQUAL(scope_at(s, "240.240.0.3")->n, 0);
+	scope = scope_at(s, "240.240.0.4");
+	CU_ASSERT_EQUAL_FATAL(scope->n, 2);
+	CU_ASSERT_TRUE(scope->keys[0] == o[0].key && scope->keys[1] == o[2].key);
+	CU_ASSERT_EQUAL(scope_at(s, "240.240.0.5")->n, 0);
 }
 
 static struct mt_snapshot *logged(struct mt_conf *conf, const char *text)
@@ -303,7 +318,8 @@ static void unserved_calls(void)
 static void shared_logs(void)
 {
 	static const char *const listeners[] = {LOGGED("240.240.0.1", A ", " A),
-		LOGGED("240.240.0.2", B ", " A), LOGGED("240.240.0.3", "")};
+		LOGGED("240.240.0.2", B ", " A), LOGGED("240.240.0.3", ""),
+		LOGGED_TCP("240.240.0.4", A ", " B), LOGGED_TCP("240.240.0.5", "")};
 	struct mt_conf *conf = new_conf();
 	struct mt_model *m = mt_model_new();
 	struct mt_snapshot *s;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* access_log of proxies for messages: loggers, formats, and what is not written; and tracing. */
+/* access_log of proxies, also of tcp_proxy: loggers, formats, and what is not written; and tracing. */
 #include "map_fixture.h"
 
 #include "listener.pb-c.h"
@@ -19,6 +19,9 @@
 	"{'@type': 'type.googleapis.com/envoy.extensions.filters.network.thrift_proxy.v3."         \
 	"ThriftProxy', 'route_config': {'routes': [{'match': {'method_name': ''}, 'route': "       \
 	"{'cluster': 'c'}}]}"
+#define TCP                                                                                        \
+	"{'@type': 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', " \
+	"'stat_prefix': 's', 'cluster': 'c'"
 #define LOGS	 "type.googleapis.com/envoy.extensions.access_loggers."
 #define FILE_LOG "{'name': 'a', 'typed_config': {'@type': '" LOGS "file.v3.FileAccessLog', 'path': "
 
@@ -29,6 +32,7 @@ static const char *logs_of(const char *proxy, const char *logs, const char **ign
 	char config[2048];
 	struct mapped m;
 	const struct mt_res_listener *l;
+	const struct mt_chain_logs *all;
 	size_t n = 0;
 
 	snprintf(config, sizeof(config), "%s, 'access_log': [%s]}", proxy, logs);
@@ -37,11 +41,11 @@ static const char *logs_of(const char *proxy, const char *logs, const char **ign
 		printf("\n  %s\n", m.why.text);
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 	l = (const void *)m.m.meta;
-	CU_ASSERT_PTR_NOT_NULL_FATAL(l->chains[0].proxy);
-	CU_ASSERT_PTR_NOT_NULL(l->chains[0].proxy->logs);
+	all = l->chains[0].proxy ? &l->chains[0].proxy->logs : &l->chains[0].logs;
+	CU_ASSERT_PTR_NOT_NULL(all->v);
 	found[0] = '\0';
-	for (uint32_t i = 0; i < l->chains[0].proxy->n_logs; i++) {
-		const struct mt_chain_log *c = &l->chains[0].proxy->logs[i];
+	for (uint32_t i = 0; i < all->n; i++) {
+		const struct mt_chain_log *c = &all->v[i];
 
 		n += (size_t)snprintf(found + n, sizeof(found) - n, "%s%s%s%s %s", i ? "; " : "",
 			c->path.s, c->json ? " json" : "", c->omit_empty ? " omit" : "",
@@ -72,6 +76,47 @@ static void loggers(void)
 				       "'x'}}}",
 				       NULL),
 		"/dev/stdout default; /dev/stderr x");
+}
+
+/* Opaque TCP has the same loggers. A note says that there are no lines before the end of a connection. */
+static void of_tcp(void)
+{
+	const char *ignored;
+
+	CU_ASSERT_STRING_EQUAL(logs_of(TCP, "", &ignored), "");
+	CU_ASSERT_STRING_EQUAL(ignored, "");
+	CU_ASSERT_STRING_EQUAL(
+		logs_of(TCP,
+			FILE_LOG "'/a', 'log_format': {'text_format': '%PROTOCOL%'}}}, " FILE_LOG
+				 "'/b', 'json_format': {'in': '%BYTES_RECEIVED%'}}}, "
+				 "{'name': 'c', 'typed_config': {'@type': '" LOGS
+				 "stream.v3.StdoutAccessLog'}}",
+			&ignored),
+		"/a %PROTOCOL%; /b json {\"in\": \"%BYTES_RECEIVED%\"}; /dev/stdout default");
+	CU_ASSERT_STRING_EQUAL(ignored, "");
+	CU_ASSERT_STRING_EQUAL(logs_of(TCP ", 'access_log_flush_interval': '5s', "
+					   "'flush_access_log_on_connected': true",
+				       FILE_LOG "'/a'}}", &ignored),
+		"/a default");
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(ignored, "access_log_flush_interval: a connection leaves one"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(ignored, "flush_access_log_on_connected: a connection leaves one"));
+}
+
+/* A tcp_proxy that is an extension has its logs. */
+static void of_extension(void)
+{
+	struct mapped m = map_text(MT_XDS_ECDS, in_text("{'name': 'x', 'typed_config': %s}", TCP
+							", 'access_log': [" FILE_LOG "'/a'}}]}"));
+	const struct mt_res_extension *x = (const void *)m.m.meta;
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_PTR_NULL(x->chain.proxy);
+	CU_ASSERT_EQUAL_FATAL(x->chain.logs.n, 1);
+	CU_ASSERT_STRING_EQUAL(x->chain.logs.v[0].path.s, "/a");
+	CU_ASSERT_STRING_EQUAL(x->chain.logs.v[0].field, "typed_config.access_log[0]");
+	unmap(&m);
 }
 
 static void formats(void)
@@ -125,6 +170,8 @@ static void not_written(void)
 		CU_ASSERT_STRING_EQUAL(logs_of(META, all, &ignored), "/other default");
 		CU_ASSERT_PTR_NOT_NULL(strstr(ignored, rows[i].words));
 		CU_ASSERT_PTR_NOT_NULL(strstr(ignored, WHERE));
+		CU_ASSERT_STRING_EQUAL(logs_of(TCP, all, &ignored), "/other default");
+		CU_ASSERT_PTR_NOT_NULL(strstr(ignored, rows[i].words));
 		if (!strstr(ignored, rows[i].words))
 			printf("\n  %s: %s\n", rows[i].words, ignored);
 	}
@@ -178,5 +225,6 @@ static void tracing(void)
 	}
 }
 
-const struct mt_test map_access_log_tests[] = {{"loggers", loggers}, {"log_formats", formats},
-	{"logs that are not written", not_written}, {0}};
+const struct mt_test map_access_log_tests[] = {{"loggers", loggers}, {"logs of opaque TCP", of_tcp},
+	{"logs of an extension", of_extension}, {"log_formats", formats},
+	{"logs that are not written", not_written}, {"tracing", tracing}, {0}};
