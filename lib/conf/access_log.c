@@ -515,6 +515,11 @@ const struct mt_alog_scope *mt_b_chain_logs(struct mt_region *r, const struct mt
 	return l->v ? keys_of(r, l) : NULL;
 }
 
+const struct mt_alog_scope *mt_b_refused_logs(struct mt_region *r, const struct mt_res_listener *l)
+{
+	return l->logs.n ? keys_of(r, &l->logs) : NULL;
+}
+
 /* Outputs of proxies, also refused ones: many proxies may have the same log. */
 struct discovered {
 	struct mt_build *b;
@@ -545,13 +550,13 @@ static void add_chain_log(struct discovered *d, const struct mt_meta *meta,
 	add_output(b, &a, l->path.s, &spec);
 }
 
-static void add_chain(
-	struct discovered *d, const struct mt_meta *meta, const struct mt_res_chain *c)
+static void add_logs(
+	struct discovered *d, const struct mt_meta *meta, const struct mt_chain_logs *l)
 {
-	const struct mt_alog_scope *s = mt_b_chain_logs(&d->b->tmp, c);
+	const struct mt_alog_scope *s = l->n ? keys_of(&d->b->tmp, l) : NULL;
 
 	for (uint32_t i = 0; s && i < s->n; i++)
-		add_chain_log(d, meta, &logs_of(c)->v[i], s->keys[i]);
+		add_chain_log(d, meta, &l->v[i], s->keys[i]);
 }
 
 /* False if Telemetry turned the logs of the MeshConfig off for calls without a service, too. */
@@ -572,14 +577,21 @@ static void add_discovered(struct mt_build *b)
 		const struct mt_res_listener *l = listeners->v[i];
 
 		for (uint32_t k = 0; k < l->n_chains; k++)
-			add_chain(&d, &l->meta, &l->chains[k]);
+			add_logs(&d, &l->meta, logs_of(&l->chains[k]));
 		if (l->fallback)
-			add_chain(&d, &l->meta, l->fallback);
+			add_logs(&d, &l->meta, logs_of(l->fallback));
 	}
 	for (uint32_t i = 0; i < extensions->n; i++) {
 		const struct mt_res_extension *e = extensions->v[i];
 
-		add_chain(&d, &e->meta, &e->chain);
+		add_logs(&d, &e->meta, logs_of(&e->chain));
+	}
+	/* An output that only listeners have gets no calls. */
+	d.unserved = false;
+	for (uint32_t i = 0; i < listeners->n; i++) {
+		const struct mt_res_listener *l = listeners->v[i];
+
+		add_logs(&d, &l->meta, &l->logs);
 	}
 	mt_idmap_fini(&d.keys);
 }

@@ -225,6 +225,7 @@ static int fill(struct mt_build *b, const struct mt_listen *l, struct mt_listene
 	out->protos = mt_region_alloc(r, sizeof(*out->protos) * count_served(l));
 	out->has_fallback = l->fallback;
 	out->detect_ms = detect_ms(b, l);
+	out->log_scope = l->log_scope;
 	out->file = l->origin.file;
 	out->line = l->origin.line;
 	if (!out->chains || !out->protos)

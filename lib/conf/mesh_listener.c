@@ -309,6 +309,7 @@ static int listen_at(struct mt_build *b, const struct mt_res_listener *ml,
 		return -ENOMEM;
 	l->discovered = true;
 	l->detect = ml->detect;
+	l->log_scope = mt_b_refused_logs(&b->snap->region, ml);
 	l->origin = (struct mt_origin){sv->s->file, 0};
 	l->chains = chains;
 	l->n_chains = ml->n_chains;

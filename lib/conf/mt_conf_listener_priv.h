@@ -31,10 +31,11 @@ enum mt_listen_mtls { MT_LISTEN_NOT_SAID, MT_LISTEN_NEVER, MT_LISTEN_EITHER, MT_
 struct mt_listen {
 	struct mt_addr addr; /* zero: any local address */
 	uint16_t port;
-	bool discovered;	 /* by a discovery service */
-	struct mt_num detect;	 /* ms, protocol detection time-out; not set: MeshConfig's */
-	const char *text;	 /* "address:port" */
-	struct mt_origin origin; /* of what was first there */
+	bool discovered;      /* by a discovery service */
+	struct mt_num detect; /* ms, protocol detection time-out; not set: MeshConfig's */
+	const struct mt_alog_scope *log_scope; /* as in struct mt_listener */
+	const char *text;		       /* "address:port" */
+	struct mt_origin origin;	       /* of what was first there */
 	/* objects of the listener, if its address is any or one of the node itself (binds.c) */
 	struct mt_bind **binds;
 	uint32_t n_binds;

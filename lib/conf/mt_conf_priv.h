@@ -392,6 +392,11 @@ void mt_b_node(struct mt_build *b);
 void mt_b_access_log(struct mt_build *b);
 /* The outputs of a proxy's calls, in `r`, which remembers a failure; NULL: the general ones. */
 const struct mt_alog_scope *mt_b_chain_logs(struct mt_region *r, const struct mt_res_chain *c);
+/*
+ * The same for connections that no chain of the listener gets; NULL: those of calls without a
+ * service.
+ */
+const struct mt_alog_scope *mt_b_refused_logs(struct mt_region *r, const struct mt_res_listener *l);
 
 /* dns.c: the Node's `dns`, and the names that are answered for. */
 void mt_b_dns_check(struct mt_build *b);

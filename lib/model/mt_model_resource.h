@@ -248,6 +248,7 @@ struct mt_res_listener {
 	uint32_t n_chains;
 	struct mt_res_chain *fallback; /* default_filter_chain; NULL: none */
 	struct mt_num detect;	       /* ms, listener_filters_timeout */
+	struct mt_chain_logs logs;     /* of connections that no chain gets */
 };
 
 /* RouteConfiguration for messages: the routes that a proxy's `routes_name` refers to. */

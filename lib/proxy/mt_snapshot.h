@@ -129,6 +129,8 @@ struct mt_listener {
 	 * 0 by MT_LISTENER_DETECT_MS.
 	 */
 	uint32_t detect_ms;
+	/* The outputs that get refused connections; NULL: those of calls without a service. */
+	const struct mt_alog_scope *log_scope;
 	/*
 	 * Not NULL: every connection is refused by RST, because objects that fail closed deny all
 	 * services of the listener; this is the first of these objects. NULL: some service may be
@@ -207,10 +209,7 @@ struct mt_snapshot {
 	uint32_t n_services;
 	const struct mt_closer **closers; /* objects that fail closed, sorted by name */
 	uint32_t n_closers;
-	/*
-	 * One past the largest index ever used. Only tests read these numbers, because workers'
-	 * arrays have fixed sizes.
-	 */
+	/* One past the largest index ever used. Only tests read them: workers' arrays are fixed. */
 	uint32_t max_cluster_index, max_ep_index, max_service_index;
 	const struct mt_forward *forwards; /* sorted by address, port and protocol */
 	uint32_t n_forwards;
@@ -247,10 +246,7 @@ static inline uint32_t mt_snapshot_timeout(
 
 #define MT_HOLD_STRIDE (MT_CACHE_LINE / sizeof(uint32_t))
 
-/*
- * Holds the snapshot for an object that outlives a loop iteration, and releases it. On the thread
- * of `worker` only.
- */
+/* Holds the snapshot for an object that outlives a loop iteration. On the worker's thread. */
 static inline void mt_snapshot_hold(struct mt_snapshot *s, uint16_t worker)
 {
 	uint32_t *h = &s->holds[worker * MT_HOLD_STRIDE];

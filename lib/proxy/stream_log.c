@@ -133,10 +133,20 @@ void mt_stream_log_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_ending en
 void mt_stream_log_refused(
 	struct mt_proxy *p, const struct mt_stream *s, uint64_t since, enum mt_ending ending)
 {
+	const struct mt_tuple *ends = mt_stream_ends(s);
+	const struct mt_listener *l;
+	const struct mt_alog_scope *scope;
+	struct mt_alog_entry *e;
+
 	if (mt_likely(!p->snap || !mt_call_log_is_on(p, p->snap)))
 		return;
-	if (!mt_call_log_has_reader(p->snap, NULL))
+	l = mt_snapshot_listener(p->snap, &ends->local, ends->lport);
+	scope = l ? l->log_scope : NULL;
+	if (scope ? !scope->n : !p->snap->log_unserved)
 		return;
-	if (reserve(p, s, since, ending, 0))
-		mt_byte_ring_publish(p->log.ring);
+	e = reserve(p, s, since, ending, 0);
+	if (!e)
+		return;
+	e->scope = scope;
+	mt_byte_ring_publish(p->log.ring);
 }

@@ -118,6 +118,7 @@ static void check(enum mt_xds_type type, const struct mt_meta *meta)
 			check_chain(&l->chains[i]);
 		if (l->fallback)
 			check_chain(l->fallback);
+		check_logs(&l->logs);
 	} else if (type == MT_XDS_RDS)
 		check_rules(&((const struct mt_res_routes *)meta)->list);
 	else if (type == MT_XDS_ECDS)

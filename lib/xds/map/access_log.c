@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Maps access_log of the proxies for messages and of tcp_proxy: a file, stdout or stderr, with a
- * format. Paths and formats are checked with the Node's configuration (lib/conf/access_log.c), so
- * that a bad one costs only its output.
+ * Maps access_log of listeners, of the proxies for messages and of tcp_proxy: a file, stdout or
+ * stderr, with a format. Paths and formats are checked with the Node's configuration
+ * (lib/conf/access_log.c), so that a bad one costs only its output.
  */
 #include "mt_xds_map_priv.h"
 

@@ -527,6 +527,15 @@ static bool chains(struct mt_xmap *m, const Xds__Listener *l, struct mt_res_list
 	return out->fallback && chain(m, l->default_filter_chain, out->fallback);
 }
 
+/* In Envoy, connections that a chain gets leave lines there, too. */
+static bool listener_logs(struct mt_xmap *m, const Xds__Listener *l, struct mt_res_listener *out)
+{
+	if (!l->n_access_log)
+		return true;
+	mt_xm_note(m, MT_XDS_NOTE_listener_log, "access_log");
+	return mt_xm_access_logs(m, l->access_log, l->n_access_log, &out->logs);
+}
+
 bool mt_xm_listener(struct mt_xmap *m, const Xds__Listener *l)
 {
 	struct mt_res_listener *out = mt_xm_alloc(m, sizeof(*out));
@@ -541,7 +550,8 @@ bool mt_xm_listener(struct mt_xmap *m, const Xds__Listener *l)
 	out->detect.set = l->listener_filters_timeout != NULL;
 	if (!mt_xm_ms(m, "listener_filters_timeout", l->listener_filters_timeout, 0,
 		    &out->detect.v) ||
-		!addresses(m, l, out) || !listener_filters(m, l, &protects) || !chains(m, l, out))
+		!addresses(m, l, out) || !listener_filters(m, l, &protects) ||
+		!listener_logs(m, l, out) || !chains(m, l, out))
 		return false;
 	if (protects)
 		close_chains(out);

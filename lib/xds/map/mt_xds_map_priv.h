@@ -184,7 +184,7 @@ bool mt_xm_retries(struct mt_xmap *m, const Xds__RetryPolicy *p, struct mt_rule_
 bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_res_chain *c);
 bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *p, struct mt_res_chain *c);
 bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *p, struct mt_res_chain *c);
-/* access_log.c: adds the access logs of a proxy to `out`; those that are not written are noted. */
+/* access_log.c: adds an access_log to `out`; logs that are not written are noted. */
 bool mt_xm_access_logs(
 	struct mt_xmap *m, Xds__AccessLog *const *l, size_t n, struct mt_chain_logs *out);
 bool mt_xm_limit(struct mt_xmap *m, const Xds__MetaLocalRateLimit *l, struct mt_limit_conf **out);

@@ -104,8 +104,6 @@ static const struct mt_xds_row assignment_policy[] = {
 static const struct mt_xds_row listener[] = {
 	TOLD("use_original_dst", "a connection is taken by the address it was made to"),
 	MEANS_NOTHING("metadata"),
-	TOLD("access_log",
-		"connections without a chain leave lines in logs of the MeshConfig only"),
 	MEANS_NOTHING("per_connection_buffer_limit_bytes"),
 	MEANS_NOTHING("transparent"),
 	MEANS_NOTHING("freebind"),

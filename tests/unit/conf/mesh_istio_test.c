@@ -227,6 +227,15 @@ static void istio(void)
 			 "'stat_prefix': 'x', 'cluster': 'outbound|20880||org.example.demo', "     \
 			 "'access_log': [" logs "]}}]}]}"
 
+#define LOGGED_LISTENER(address, logs, chain_logs)                                                 \
+	"{'name': '" address "_20880', " ADDRESS(address,                                          \
+		"20880") ", 'access_log': [" logs "], 'filter_chains': "                           \
+			 "[{'filters': [{'name': 't', 'typed_config': {'@type': "                  \
+			 "'type.googleapis.com/"                                                   \
+			 "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', "               \
+			 "'stat_prefix': 'x', 'cluster': 'outbound|20880||org.example.demo', "     \
+			 "'access_log': [" chain_logs "]}}]}]}"
+
 static const struct mt_alog_scope *scope_at(const struct mt_snapshot *s, const char *address)
 {
 	const struct mt_listener *l = listener(s, address, 20880);
@@ -344,9 +353,50 @@ static void shared_logs(void)
 	mt_conf_destroy(conf);
 }
 
+/* The logs of a listener get connections that no chain gets, and no calls. */
+static void logs_of_listeners(void)
+{
+	static const char *const listeners[] = {
+		LOGGED_LISTENER("240.240.0.1", A ", " B, B), LOGGED_LISTENER("240.240.0.2", "", B)};
+	struct mt_conf *conf = new_conf();
+	struct mt_model *m = mt_model_new();
+	const struct mt_alog_scope *scope;
+	struct mt_snapshot *s;
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	for (size_t i = 0; i < MT_ARRAY_LEN(listeners) + 1; i++) {
+		struct mt_model *p = i ? part(MT_XDS_LDS, listeners[i - 1], i + 1)
+				       : part(MT_XDS_CDS, resources[0].text, i + 1);
+
+		CU_ASSERT_EQUAL(mt_model_share(m, p), 0);
+		mt_model_free(p);
+	}
+	s = mt_conf_compile(conf, m, &diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s->log);
+	CU_ASSERT_EQUAL_FATAL(s->log->n_outputs, 2);
+	/* Calls without a service go to the logs of proxies. */
+	CU_ASSERT(s->log->outputs[0].place.fd == 2 && s->log->outputs[0].unserved);
+	CU_ASSERT(s->log->outputs[1].place.fd == 1 && !s->log->outputs[1].unserved);
+	CU_ASSERT_STRING_EQUAL(
+		s->log->outputs[1].document, "Listener 240.240.0.1_20880: access_log[0]");
+	scope = listener(s, "240.240.0.1", 20880)->log_scope;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(scope);
+	CU_ASSERT_EQUAL_FATAL(scope->n, 2);
+	CU_ASSERT_EQUAL(scope->keys[0], s->log->outputs[1].key);
+	CU_ASSERT_EQUAL(scope->keys[1], s->log->outputs[0].key);
+	CU_ASSERT_PTR_NULL(listener(s, "240.240.0.2", 20880)->log_scope);
+	mt_conf_discard(conf, s, NOW);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	mt_conf_destroy(conf);
+}
+
 const struct mt_test mesh_istio_tests[] = {
 	{"istio", istio},
 	{"logs that proxies share", shared_logs},
 	{"logs of calls without a service", unserved_calls},
+	{"logs of listeners", logs_of_listeners},
 	{0},
 };

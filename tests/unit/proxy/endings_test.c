@@ -421,6 +421,37 @@ static void no_room(void)
 	stop();
 }
 
+/* A listener with logs of its own gets the line there, and only there. */
+static void logs_of_listener(void)
+{
+	static const struct mt_alog_scope none;
+	static const struct mt_alog_scope one = {.n = 1, .keys = {7}};
+	struct mt_listener *l;
+	const struct mt_alog_entry *e;
+
+	start(1);
+	l = &lab.snap->listeners[SAFE];
+	l->drain = MT_LISTENER_REFUSES;
+	l->log_scope = &one;
+	lab.snap->log_unserved = false;
+	CU_ASSERT_FALSE(mt_proxy_listen_ops.accept(lab.p, &client->s, SAFE));
+	e = scene_logged();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_PTR_EQUAL(e->scope, &one);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_drained);
+	lab.snap->log_unserved = true;
+	l->log_scope = &none;
+	CU_ASSERT_FALSE(mt_proxy_listen_ops.accept(lab.p, &client->s, SAFE));
+	CU_ASSERT_PTR_NULL(scene_logged());
+	l->log_scope = NULL;
+	CU_ASSERT_FALSE(mt_proxy_listen_ops.accept(lab.p, &client->s, SAFE));
+	e = scene_logged();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_PTR_NULL(e->scope);
+	l->drain = MT_LISTENER_SERVES;
+	stop();
+}
+
 /* ---- opaque streams -------------------------------------------------------------------------- */
 
 /* Bytes and addresses are those of the stream, and the entry comes at its end. */
@@ -567,6 +598,7 @@ const struct mt_test endings_tests[] = {{"replies", replies}, {"one way", one_wa
 	{"no endpoint for the last attempt", none_for_the_last_attempt},
 	{"late in the last attempt", late_in_the_last_attempt},
 	{"the client leaves", client_leaves}, {"drained", drained}, {"no room", no_room},
-	{"a stream", stream}, {"a stream that is cut off", cut_stream},
-	{"a stream that moves", moved_stream}, {"a stream without a server", stream_without_server},
+	{"logs of a listener", logs_of_listener}, {"a stream", stream},
+	{"a stream that is cut off", cut_stream}, {"a stream that moves", moved_stream},
+	{"a stream without a server", stream_without_server},
 	{"a stream without a log", unlogged_stream}, {"a sampled stream", undrawn_stream}, {0}};

@@ -104,6 +104,30 @@ static void of_tcp(void)
 		strstr(ignored, "flush_access_log_on_connected: a connection leaves one"));
 }
 
+/* A listener has logs of its own; a note says which connections leave a line there. */
+static void of_listener(void)
+{
+	struct mapped m = map_text(MT_XDS_LDS,
+		in_text("{'name': 'l', 'address': {'socket_address': {'address': '192.0.2.1', "
+			"'port_value': 80}}, 'filter_chains': [{'filters': [{'name': 'p', "
+			"'typed_config': " TCP "}}]}], 'access_log': [%s]}",
+			FILE_LOG "'/a', 'format': 'x'}}, " FILE_LOG "''}}"));
+	const struct mt_res_listener *l = (const void *)m.m.meta;
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_EQUAL_FATAL(l->logs.n, 1);
+	CU_ASSERT_STRING_EQUAL(l->logs.v[0].path.s, "/a");
+	CU_ASSERT_STRING_EQUAL(l->logs.v[0].format.s, "x");
+	CU_ASSERT_STRING_EQUAL(l->logs.v[0].field, "access_log[0]");
+	CU_ASSERT_EQUAL(l->chains[0].logs.n, 0);
+	CU_ASSERT_EQUAL(m.m.n_ignored, 2);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(ignored_str(&m), "access_log: connections that a chain gets"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(ignored_str(&m), "access_log[1].typed_config: without a path"));
+	unmap(&m);
+}
+
 /* A tcp_proxy that is an extension has its logs. */
 static void of_extension(void)
 {
@@ -226,5 +250,6 @@ static void tracing(void)
 }
 
 const struct mt_test map_access_log_tests[] = {{"loggers", loggers}, {"logs of opaque TCP", of_tcp},
-	{"logs of an extension", of_extension}, {"log_formats", formats},
-	{"logs that are not written", not_written}, {"tracing", tracing}, {0}};
+	{"logs of a listener", of_listener}, {"logs of an extension", of_extension},
+	{"log_formats", formats}, {"logs that are not written", not_written}, {"tracing", tracing},
+	{0}};
