@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tags of spans by customTags (tracing.c merges them). Each service has a copy, because spans refer
- * to it until they are encoded. A value of metadata is kept as those that access logs name.
+ * to it until they are encoded. A value of metadata is kept as those that access logs name. Calls
+ * keep few names for all, so no namespace has more than its share before others have theirs.
  *
  * Variables may contain what only operators of the node should know, so objects of other namespaces
  * than the root's do not read them.
@@ -17,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SHARE 8u /* names of metadata */
+
 static const char *field_of(const struct mt_build *b, const struct mt_meta *by)
 {
 	const struct mt_mesh_config *c = b->model->mesh.config;
@@ -24,7 +27,7 @@ static const char *field_of(const struct mt_build *b, const struct mt_meta *by)
 	return c && by == &c->meta ? "defaultConfig.tracing.customTags" : "spec.tracing.customTags";
 }
 
-/* Where settings are of all: the MeshConfig, and objects of the root namespace. */
+/* True if the settings are of all: those of the MeshConfig, and objects of the root namespace. */
 static bool may_read_variables(const struct mt_build *b, const struct mt_meta *by)
 {
 	const struct mt_mesh_config *c = b->model->mesh.config;
@@ -138,25 +141,62 @@ const struct mt_alog_tags *mt_b_span_tags_copy(
 	return to;
 }
 
-static void add_names(
-	struct mt_build *b, const struct mt_span_tags *tags, struct mt_alog_names *names)
+/*
+ * Adds the metadata of an object's tags, at most *left new names. `last`: what finds no room is
+ * reported.
+ */
+static void add_names(struct mt_build *b, const struct mt_span_tags *tags,
+	struct mt_alog_names *names, uint32_t *left, bool last)
 {
-	for (uint32_t i = 0; i < tags->from->n; i++) {
+	for (uint32_t i = 0; i < tags->from->n && *left; i++) {
 		const struct mt_custom_tag *t = &tags->from->v[i];
+		uint32_t before = names->n[MT_ALOG_REQUEST];
 
-		if (key_of(t) && !mt_alog_name_request(names, key_of(t)))
+		if (key_of(t) && !mt_alog_name_request(names, key_of(t)) && last)
 			mt_b_warn(b, tags->by, t->origin.line, field_of(b, tags->by),
 				"name less metadata in tags and access logs",
 				"tag %.64s has its default in all spans: calls keep at most %d "
 				"names of requests for all access logs and tags",
 				t->name.s, MT_ALOG_NAMES);
+		*left -= names->n[MT_ALOG_REQUEST] - before;
 	}
 }
 
+/* How many names the tags of a namespace may still add to its share; NULL: no memory. */
+static uint32_t *share_of(struct mt_build *b, struct mt_strmap *shares, const char *ns)
+{
+	uint32_t *left = mt_strmap_get(shares, ns);
+
+	if (left)
+		return left;
+	left = mt_region_alloc(&b->tmp, sizeof(*left));
+	if (!left)
+		return NULL;
+	*left = SHARE;
+	if (mt_strmap_put(shares, ns, left, NULL))
+		b->tmp.failed = true;
+	return left;
+}
+
+/* Settings of all come first, then each namespace gets its share, and then what is left. */
 void mt_b_span_tags_name(struct mt_build *b, struct mt_alog_names *names)
 {
+	struct mt_strmap shares = {0};
+
 	for (const struct mt_span_tags *t = b->span_tags; t; t = t->next)
-		add_names(b, t, names);
+		if (may_read_variables(b, t->by))
+			add_names(b, t, names, &(uint32_t){MT_ALOG_NAMES}, true);
+	for (const struct mt_span_tags *t = b->span_tags; t; t = t->next) {
+		uint32_t *left =
+			may_read_variables(b, t->by) ? NULL : share_of(b, &shares, t->by->ns);
+
+		if (left)
+			add_names(b, t, names, left, false);
+	}
+	for (const struct mt_span_tags *t = b->span_tags; t; t = t->next)
+		if (!may_read_variables(b, t->by))
+			add_names(b, t, names, &(uint32_t){MT_ALOG_NAMES}, true);
+	mt_strmap_fini(&shares);
 }
 
 /* ---- Istio's -------------------------------------------------------------------------------- */

@@ -293,6 +293,35 @@ static void test_no_room(void)
 	told(text, "has its default in all spans");
 }
 
+static bool keeps(const struct mt_snapshot *s, const char *key)
+{
+	for (uint32_t i = 0; i < s->log_keys[0].n_request; i++)
+		if (strcmp(s->log_keys[0].request[i].name, key) == 0)
+			return true;
+	return false;
+}
+
+/* A namespace with many tags takes no metadata from others, nor from tags of all. */
+static void test_shares(void)
+{
+	const char *const others[] = {"z", "y", "k0", "k7"};
+	char tags[2048], text[8192];
+	struct built b;
+
+	write_tags(tags, sizeof(tags), 32);
+	snprintf(text, sizeof(text),
+		BASE ROOT(TAGS("z: {header: {name: z}}")) X(TAGS("%s")) TRACES(
+			"y", "y", TAGS("y: {header: {name: y}}")) SERVICE("c", "w", "192.0.2.3"),
+		tags);
+	b = compiled(text);
+	CU_ASSERT_EQUAL_FATAL(b.s->n_log_keys, 1);
+	CU_ASSERT_EQUAL(b.s->log_keys[0].n_request, 32);
+	for (size_t i = 0; i < MT_ARRAY_LEN(others); i++)
+		CU_ASSERT_TRUE(keeps(b.s, others[i]));
+	CU_ASSERT_FALSE(keeps(b.s, "k31"));
+	unbuild(&b);
+}
+
 /* Errors of a document with these tags. */
 static uint32_t errors_of(const char *tags)
 {
@@ -355,4 +384,5 @@ static void test_refused(void)
 const struct mt_test tracing_tags_tests[] = {{"tags of spans", test_tags},
 	{"length of tags", test_length}, {"tags of Istio", test_istio},
 	{"values of Istio's tags", test_istio_values}, {"messages about tags", test_told},
-	{"tags without room", test_no_room}, {"tags that are refused", test_refused}, {0}};
+	{"tags without room", test_no_room}, {"shares of namespaces", test_shares},
+	{"tags that are refused", test_refused}, {0}};
