@@ -5,8 +5,8 @@
  * descriptor of one entry, with an empty value if the call does not have it. A limit of routes has
  * the descriptors of the first route that matches instead, as Envoy's filter for Thrift: an entry
  * without a value drops its descriptor, and a call without descriptors passes. A call that passes
- * gets the service's request_headers_to_add as metadata, as far as there is room for changes.
- * response_headers_to_add are ignored.
+ * gets the service's request_headers_to_add as metadata, as far as there is room for changes, and
+ * its server's reply gets response_headers_to_add. A local reply gets none.
  *
  * - Without an answer (no connection, an error, too late for the provider's timeout, no slot left
  *   for the service) the limit's fail_open decides: the call passes, or gets the error of a limit.

@@ -24,6 +24,9 @@ struct mt_filter_resume {
 	const char *text;
 	const struct mt_mutation *changes;
 	uint32_t n_changes;
+	/* MT_FILTER_NEXT: sets metadata of the server's reply. */
+	const struct mt_mutation *reply_changes;
+	uint32_t n_reply_changes;
 	uint32_t rule; /* for on_refused() of the filter */
 };
 

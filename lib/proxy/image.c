@@ -151,6 +151,13 @@ static void context(struct mt_image *im, const struct mt_exchange *ex, struct mt
 		mt_image_fail(im, -EINVAL, "the trace context of a call is damaged");
 }
 
+static void limit_headers(struct mt_image *im, struct mt_limit_headers *h)
+{
+	MT_IMAGE(im, *h);
+	if (im->loading && h->used > sizeof(h->bytes))
+		mt_image_fail(im, -EINVAL, "a call has more headers for its reply than have room");
+}
+
 static void side(struct mt_image *im, const struct proxy_image *x, const struct mt_exchange *ex)
 {
 	struct mt_exchange_side *s = &x->p->sides[ex->self.idx];
@@ -200,6 +207,8 @@ static void side(struct mt_image *im, const struct proxy_image *x, const struct 
 		mt_name_budget(im, x, &s->budget);
 	if (ex->traced)
 		context(im, ex, s);
+	if (ex->limit_headers)
+		limit_headers(im, &x->p->limit_headers[ex->self.idx]);
 }
 
 static void attempt(struct mt_image *im, const struct proxy_image *x, struct mt_exchange *ex)

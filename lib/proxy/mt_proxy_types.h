@@ -70,7 +70,8 @@ struct mt_proxy {
 	struct mt_lb_worker lb;
 	struct mt_filter_worker filters;
 	struct mt_filter_ctx filter_ctx;
-	struct mt_exchange_side *sides; /* by exchange index */
+	struct mt_exchange_side *sides;		/* by exchange index */
+	struct mt_limit_headers *limit_headers; /* by exchange index */
 	struct mt_service_stats *service_stats;
 	uint64_t *service_ids; /* mt_service.id to which statistics and histograms belong */
 	struct mt_service_hist *service_hists;

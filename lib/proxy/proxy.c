@@ -65,6 +65,7 @@ static void unreserve(void *p, size_t len)
 static int reserve_arrays(struct mt_proxy *p)
 {
 	p->sides = reserve(sizeof(*p->sides) * p->exchanges.cap);
+	p->limit_headers = reserve(sizeof(*p->limit_headers) * p->exchanges.cap);
 	p->stream_notes = reserve(sizeof(*p->stream_notes) * p->pairs.cap);
 	p->log.kept = reserve((size_t)MT_ALOG_KEPT * p->log.notes.cap);
 	p->lanes_by_ep = reserve(sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
@@ -90,12 +91,13 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
-	return p->sides && p->stream_notes && p->log.kept && p->lanes_by_ep && p->pending &&
-			       p->pending_size && p->asked_under && p->cluster_conns &&
-			       p->service_ids && p->service_stats && p->service_hists &&
-			       p->portions && p->exemplars && p->ep_stats && p->ep_hists &&
-			       p->route_hits && p->closed && p->admit && p->waiting.of[0] &&
-			       p->waiting.of[1] && p->waiting.kept && p->lb.outstanding && p->lb.rr
+	return p->sides && p->limit_headers && p->stream_notes && p->log.kept && p->lanes_by_ep &&
+			       p->pending && p->pending_size && p->asked_under &&
+			       p->cluster_conns && p->service_ids && p->service_stats &&
+			       p->service_hists && p->portions && p->exemplars && p->ep_stats &&
+			       p->ep_hists && p->route_hits && p->closed && p->admit &&
+			       p->waiting.of[0] && p->waiting.of[1] && p->waiting.kept &&
+			       p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -246,6 +248,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->health_checks);
 	mt_slab_fini(&p->log.notes);
 	unreserve(p->sides, sizeof(*p->sides) * exchanges);
+	unreserve(p->limit_headers, sizeof(*p->limit_headers) * exchanges);
 	unreserve(p->log.kept, (size_t)MT_ALOG_KEPT * notes);
 	unreserve(p->stream_notes, sizeof(*p->stream_notes) * pairs);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);

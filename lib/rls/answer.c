@@ -93,11 +93,15 @@ static void read_statuses(struct mt_rls_answer *a, uint32_t n_descriptors,
 
 /* ---- headers --------------------------------------------------------------------------------- */
 
-static void read_headers(struct mt_rls_answer *a, Xds__HeaderValue *const *from, size_t n)
+/* Returns how many of the headers have a place in `list`. */
+static uint32_t read_headers(struct mt_rls_answer *a, struct mt_rls_header *list,
+	Xds__HeaderValue *const *from, size_t n)
 {
-	for (size_t i = 0; i < n && a->n_headers < MT_RLS_HEADERS; i++) {
+	uint32_t kept = 0;
+
+	for (size_t i = 0; i < n && kept < MT_RLS_HEADERS; i++) {
 		const Xds__HeaderValue *h = from[i];
-		struct mt_rls_header *to = &a->header[a->n_headers];
+		struct mt_rls_header *to = &list[kept];
 		bool raw = h->raw_value.len > 0;
 		uint32_t used = a->used;
 
@@ -106,10 +110,11 @@ static void read_headers(struct mt_rls_answer *a, Xds__HeaderValue *const *from,
 		if (put(a, &to->key, h->key, strlen(h->key)) &&
 			put(a, &to->value, raw ? (const void *)h->raw_value.data : h->value,
 				raw ? h->raw_value.len : strlen(h->value)))
-			a->n_headers++;
+			kept++;
 		else
 			a->used = used;
 	}
+	return kept;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -117,7 +122,7 @@ static void read_headers(struct mt_rls_answer *a, Xds__HeaderValue *const *from,
 static void begin(struct mt_rls_answer *a)
 {
 	a->code = MT_RLS_UNKNOWN;
-	a->n_statuses = a->n_headers = a->used = 0;
+	a->n_statuses = a->n_headers = a->n_reply_headers = a->used = 0;
 	memset(a->status, 0, sizeof(a->status));
 	memset(&a->quota, 0, sizeof(a->quota));
 }
@@ -136,7 +141,11 @@ bool mt_rls_read(struct mt_rls_answer *a, uint32_t n_descriptors, const uint8_t 
 		a->code = code_of(r->overall_code);
 		read_statuses(a, n_descriptors, r, unix_ns);
 		read_quota(a, &a->quota, r->quota, unix_ns);
-		read_headers(a, r->request_headers_to_add, r->n_request_headers_to_add);
+		a->n_headers = read_headers(
+			a, a->header, r->request_headers_to_add, r->n_request_headers_to_add);
+		/* Last, so that they take no room from what the decision needs. */
+		a->n_reply_headers = read_headers(a, a->reply_header, r->response_headers_to_add,
+			r->n_response_headers_to_add);
 	}
 	mt_pb_arena_fini(&arena);
 	return a->code != MT_RLS_UNKNOWN;

@@ -12,8 +12,8 @@
  * descriptors. It refuses a call with a key that is in its memory. Otherwise it puts the query into
  * a slot of lib/callout; the thread sends it and decodes the answer.
  *
- * Limits: MT_RLS_DESCRIPTORS descriptors of MT_RLS_ENTRIES entries each; MT_RLS_HEADERS headers and
- * MT_RLS_BYTES bytes of texts of an answer.
+ * Limits: MT_RLS_DESCRIPTORS descriptors of MT_RLS_ENTRIES entries each. An answer has
+ * MT_RLS_HEADERS headers for the request, as many for the reply, and MT_RLS_BYTES bytes of texts.
  *
  * Invariants:
  * - Workers call mt_rls_pack() and over.c: these take no lock and allocate nothing. mt_rls_read()
@@ -26,7 +26,8 @@
  *   are in the order of the descriptors. An answer with another overall code than OK and OVER_LIMIT
  *   counts as no answer.
  * - Headers and quotas that do not fit into an answer are left out. The decision stays: a service
- *   must not let a call pass because it sends many. Limits and headers for replies are not read.
+ *   must not let a call pass because it sends many. Headers for the request have room first. Limits
+ *   are not read.
  * - A quota needs a number of requests and a time at which it ends. Without these it counts as
  *   none, because it would have no end.
  * - The memory belongs to one worker. An entry lasts at most a second from the answer, and ends a
@@ -43,7 +44,7 @@
 #define MT_RLS_METHOD	   "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
 #define MT_RLS_DESCRIPTORS 16	/* of a query */
 #define MT_RLS_ENTRIES	   8	/* of a descriptor */
-#define MT_RLS_HEADERS	   16	/* of an answer */
+#define MT_RLS_HEADERS	   16	/* of an answer, for the request and for the reply each */
 #define MT_RLS_BYTES	   4096 /* texts of an answer */
 
 struct mt_rls_entry {
@@ -117,6 +118,8 @@ struct mt_rls_answer {
 	struct mt_rls_quota quota; /* of the whole set of descriptors */
 	uint32_t n_headers;
 	struct mt_rls_header header[MT_RLS_HEADERS]; /* to add to the request */
+	uint32_t n_reply_headers;
+	struct mt_rls_header reply_header[MT_RLS_HEADERS]; /* to add to the server's reply */
 	uint32_t used;
 	char bytes[MT_RLS_BYTES]; /* each text ends with a NUL */
 };

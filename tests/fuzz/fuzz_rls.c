@@ -40,6 +40,17 @@ static void check_status(const struct mt_rls_answer *a, const struct mt_rls_stat
 	MT_ASSERT(lasts >= 20 * MT_MSEC && lasts <= MT_SEC);
 }
 
+static void check_headers(
+	const struct mt_rls_answer *a, const struct mt_rls_header *list, uint32_t n)
+{
+	MT_ASSERT(n <= MT_RLS_HEADERS);
+	for (uint32_t i = 0; i < n; i++) {
+		check_text(a, list[i].key);
+		check_text(a, list[i].value);
+		MT_ASSERT(list[i].key.len);
+	}
+}
+
 static void read_answer(struct mt_rls_answer *a, const uint8_t *data, size_t len)
 {
 	/* The first byte is how much was asked. */
@@ -48,15 +59,11 @@ static void read_answer(struct mt_rls_answer *a, const uint8_t *data, size_t len
 
 	MT_ASSERT(decided == (a->code != MT_RLS_UNKNOWN) && a->used <= MT_RLS_BYTES);
 	MT_ASSERT(!a->n_statuses || (a->n_statuses == asked && asked <= MT_RLS_DESCRIPTORS));
-	MT_ASSERT(a->n_headers <= MT_RLS_HEADERS);
 	for (uint32_t i = 0; i < a->n_statuses; i++)
 		check_status(a, &a->status[i]);
 	check_quota(a, &a->quota);
-	for (uint32_t i = 0; i < a->n_headers; i++) {
-		check_text(a, a->header[i].key);
-		check_text(a, a->header[i].value);
-		MT_ASSERT(a->header[i].key.len);
-	}
+	check_headers(a, a->header, a->n_headers);
+	check_headers(a, a->reply_header, a->n_reply_headers);
 }
 
 /* ---- questions -------------------------------------------------------------------------------------- */

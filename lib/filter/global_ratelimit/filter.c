@@ -447,17 +447,27 @@ const struct mt_filter mt_filter_global_ratelimit = {
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-/* The service's headers as changes of a call that is within its limit. */
-static uint32_t changes_of(const struct mt_rls_answer *a, struct mt_mutation *m)
+/* Headers of the service as changes of metadata. */
+static void changes_of(const struct mt_rls_answer *a, const struct mt_rls_header *h, uint32_t n,
+	struct mt_mutation *m)
 {
-	const struct mt_rls_header *h = a->header;
-
-	for (uint32_t i = 0; i < a->n_headers; i++)
+	for (uint32_t i = 0; i < n; i++)
 		m[i] = (struct mt_mutation){.key = mt_rls_text(a, h[i].key),
 			.key_len = h[i].key.len,
 			.value = mt_rls_text(a, h[i].value),
 			.value_len = h[i].value.len};
-	return a->n_headers;
+}
+
+/* Gives a call that is within its limit the service's headers, `m` and `reply`. */
+static void add_headers(struct mt_filter_resume *r, const struct mt_rls_answer *a,
+	struct mt_mutation *m, struct mt_mutation *reply)
+{
+	changes_of(a, a->header, a->n_headers, m);
+	r->changes = m;
+	r->n_changes = a->n_headers;
+	changes_of(a, a->reply_header, a->n_reply_headers, reply);
+	r->reply_changes = reply;
+	r->n_reply_changes = a->n_reply_headers;
 }
 
 static void answer_by(struct mt_filter_resume *r, enum mt_ending ending, const char *text)
@@ -519,7 +529,7 @@ uint32_t mt_global_take(struct mt_filter_worker *fw, uint64_t now,
 	bool (*resume)(void *arg, const struct mt_filter_resume *r), void *arg)
 {
 	struct mt_global_worker *g = fw->global;
-	struct mt_mutation changes[MT_RLS_HEADERS];
+	struct mt_mutation changes[MT_RLS_HEADERS], of_reply[MT_RLS_HEADERS];
 	struct mt_rls_slot *s;
 	bool more = true;
 	uint32_t n = 0;
@@ -527,12 +537,12 @@ uint32_t mt_global_take(struct mt_filter_worker *fw, uint64_t now,
 	for (; more && n < MT_CALLOUT_SLOTS && (s = mt_rls_take(g->lane)); n++) {
 		uint32_t i = s->callout.index;
 		struct mt_filter_resume r = {
-			.ticket = g->wait[i].ticket, .verdict = MT_FILTER_NEXT, .changes = changes};
+			.ticket = g->wait[i].ticket, .verdict = MT_FILTER_NEXT};
 
 		g->place[i].service = 0;
 		remember(g, s, now);
 		if (s->verdict == MT_RLS_WITHIN)
-			r.n_changes = changes_of(&s->answer, changes);
+			add_headers(&r, &s->answer, changes, of_reply);
 		decide(fw, s, &r);
 		more = resume(arg, &r);
 		mt_callout_give_back(&s->callout);

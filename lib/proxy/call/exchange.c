@@ -282,6 +282,7 @@ void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 const struct mt_pool_user mt_pool_user = {
 	.rejects = mt_again_rejects,
 	.filters = mt_exchange_filters_reply,
+	.limit_headers = mt_reply_headers_show,
 	.replied = mt_exchange_count_reply,
 	.ended = mt_exchange_end,
 	.unreached = mt_exchange_retry,

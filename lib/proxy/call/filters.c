@@ -202,6 +202,8 @@ bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r)
 	 */
 	if (ex->filter_at > 0 && ex->filters->request[ex->filter_at - 1].f->type->wait_ms)
 		mt_deadline_cancel(&ex->deadline);
+	if (r->n_reply_changes)
+		mt_reply_headers_keep(p, ex, r);
 	if (mt_unlikely(keep_changes(p, ex, r))) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");

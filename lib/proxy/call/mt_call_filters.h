@@ -53,6 +53,17 @@ void mt_filters_answer(
 /* Answers the call as the filter decided that has stopped mt_filters_run(). */
 void mt_filters_stopped(struct mt_proxy *p, struct mt_exchange *ex);
 
+/* ---- reply_headers.c ---- */
+
+/* Keeps the headers that a rate limit service sets in the server's reply to the call. */
+void mt_reply_headers_keep(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_resume *r);
+/*
+ * Adds the kept headers to the changes of the view, which shows the reply, unless its keys are
+ * changed already. Call only with mt_exchange.limit_headers.
+ */
+void mt_reply_headers_show(struct mt_proxy *p, const struct mt_exchange *ex);
+
 /* ---- reply_wait.c ---- */
 
 /*

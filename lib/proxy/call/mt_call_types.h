@@ -152,6 +152,7 @@ struct mt_exchange {
 	bool unacked;	     /* its attempt is UNACKED, or was until its connection ended */
 	bool in_message;     /* the client is still sending this request */
 	bool rsp_complete;   /* READY: rsp has the complete reply */
+	bool limit_headers;  /* its place in mt_proxy.limit_headers has headers for its reply */
 	/* Becomes an exemplar of its service's latency when a server has answered it. */
 	bool sampled;
 	/*
@@ -268,6 +269,15 @@ struct mt_exchange_side {
 	uint64_t attempt_at;
 	struct mt_msg reply; /* FILTERING: the message in mt_exchange.rsp */
 	uint64_t passed; /* ns: when a reply that had waited for a filter counted for its service */
+};
+
+/* Headers that rate limit services set in the server's reply to a call (reply_headers.c). */
+#define MT_LIMIT_HEADERS       16
+#define MT_LIMIT_HEADERS_BYTES 508
+
+struct mt_limit_headers {
+	uint16_t n, used;
+	uint8_t bytes[MT_LIMIT_HEADERS_BYTES];
 };
 
 /* ---- mirrors ---- */

@@ -32,6 +32,11 @@ struct mt_pool_user {
 	 */
 	bool (*filters)(struct mt_proxy *p, struct mt_exchange *ex, struct mt_reading *reading,
 		const struct mt_msg *msg, struct mt_chain *reply);
+	/*
+	 * Adds headers of rate limit services to the changes of the reply, which the view shows. Only
+	 * for calls with such headers. (mt_reply_headers_show())
+	 */
+	void (*limit_headers)(struct mt_proxy *p, const struct mt_exchange *ex);
 	/* A reply, or the start of a long one, is about to be forwarded: counts its outcome. */
 	void (*replied)(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_msg *reply);
 	/* The call has no reply, or its reply is dropped: ends the exchange. */

@@ -41,24 +41,65 @@ static bool adds_any(const struct mt_view *v)
 	return false;
 }
 
-/* Applies the changes of the view, and of the route's responseMutation, to the reply. */
-static void change_reply(
-	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c)
+/* True if the client can read the reply with the view's changes. */
+static bool is_readable(
+	const struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_msg *msg)
+{
+	const struct mt_codec *codec = ex->codec;
+
+	return !codec->rewrite.reads_added || !adds_any(&p->view) ||
+	       codec->rewrite.reads_added(codec, &ex->seed, msg);
+}
+
+/* Writes the view's changes into the reply. False: nothing is changed. */
+static bool write_changes(
+	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c)
 {
 	const struct mt_codec *codec = ex->codec;
 	struct mt_view *v = &p->view;
 
+	return codec->rewrite.mutate && codec->rewrite.mutate(codec, msg, c, &v->meta, v->mutations,
+						v->n_mutations, p->pools) == 0;
+}
+
+/*
+ * Writes the view's changes and the headers of rate limit services into the reply. False: there are
+ * none of these, or they cannot be written, and nothing is changed.
+ */
+static mt_noinline bool write_limit_headers(
+	struct mt_proxy *p, const struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c)
+{
+	struct mt_view *v = &p->view;
+	uint32_t others = v->n_mutations;
+
+	mt_pool_user.limit_headers(p, ex);
+	if (v->n_mutations == others)
+		return false;
+	if (is_readable(p, ex, msg) && write_changes(p, ex, msg, c))
+		return true;
+	mt_count(p->counters, MT_PROXY_limit_headers_left);
+	v->n_mutations = others;
+	return false;
+}
+
+/*
+ * Applies the changes of the view, those of the route's responseMutation, and headers of rate limit
+ * services to the reply.
+ */
+static void change_reply(
+	struct mt_proxy *p, struct mt_exchange *ex, struct mt_msg *msg, struct mt_chain *c)
+{
+	struct mt_view *v = &p->view;
+
 	if (ex->route && ex->route->n_rsp_mut)
 		mt_filter_mutate(&p->filters, v, ex->route->rsp_mut, ex->route->n_rsp_mut);
+	if (mt_unlikely(ex->limit_headers) && write_limit_headers(p, ex, msg, c))
+		return;
 	if (mt_likely(v->n_mutations == 0))
 		return;
-	if (mt_unlikely(codec->rewrite.reads_added && adds_any(v) &&
-			!codec->rewrite.reads_added(codec, &ex->seed, msg))) {
+	if (mt_unlikely(!is_readable(p, ex, msg)))
 		mt_count(p->counters, MT_PROXY_mutation_old_client);
-		return;
-	}
-	if (!codec->rewrite.mutate || codec->rewrite.mutate(codec, msg, c, &v->meta, v->mutations,
-					      v->n_mutations, p->pools))
+	else if (!write_changes(p, ex, msg, c))
 		mt_count(p->counters, MT_PROXY_mutation_failed);
 }
 
@@ -71,10 +112,11 @@ void mt_reply_filtered(
 	mt_reply_whole(p, ex, reply);
 }
 
-/* True if filters or the route read or change the reply. Most replies have no reader. */
+/* True if filters, the route or rate limits read or change the reply. Most have no reader. */
 static mt_inline bool has_reader(const struct mt_up *u, const struct mt_exchange *ex)
 {
-	return mt_unlikely(ex->filters || (ex->route && ex->route->n_rsp_mut) || u->reading.scan);
+	return mt_unlikely(ex->filters || (ex->route && ex->route->n_rsp_mut) ||
+			   ex->limit_headers || u->reading.scan);
 }
 
 static mt_noinline void filter_reply(
@@ -93,7 +135,7 @@ static mt_noinline void filter_reply(
 /* True if the reply must be complete before its first byte is forwarded. */
 static bool needs_whole(const struct mt_exchange *ex)
 {
-	if (ex->route && ex->route->n_rsp_mut)
+	if ((ex->route && ex->route->n_rsp_mut) || ex->limit_headers)
 		return true;
 	return ex->filters && ex->filters->n_reply;
 }

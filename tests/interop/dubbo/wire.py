@@ -53,6 +53,15 @@ def parse_reply(status, body):
     return reader.value() if kind in (1, 4) else "<exception>"
 
 
+def reply_attachments(body):
+    """The attachments of a good reply."""
+    reader = hessian2.Reader(body)
+    kind = reader.value()
+    if kind in (0, 1, 3, 4):
+        reader.value()
+    return reader.value() if kind >= 3 else {}
+
+
 class Frames(asyncio.Protocol):
     """Calls frame(flags, status, id, body) for each message and lost() at the end."""
 

@@ -82,16 +82,17 @@ def read_hits(data):
     return [dict(fields(dict(fields(value)).get(3, field(1, of_query))))[1] for number, value in message if number == 2]
 
 
-def answer(codes, reset=0, headers=(), remaining=0, quota=b""):
+def answer(codes, reset=0, headers=(), remaining=0, quota=b"", of_reply=()):
     """
     A RateLimitResponse with these codes of the descriptors. `reset`: seconds until their windows end; `remaining`: hits left in them;
-    `quota`: of each.
+    `quota`: of each; `headers`, `of_reply`: (key, value) to add to the call, and to the server's reply.
     """
     over = OVER in codes
     status = [field(1, code) + (field(3, remaining) if remaining else b"") + (field(4, field(1, reset)) if reset else b"")
               + (field(5, quota) if quota else b"") for code in codes]
     return (field(1, OVER if over else OK) + b"".join(field(2, one) for one in status)
-            + b"".join(field(4, field(1, key.encode()) + field(2, value.encode())) for key, value in headers))
+            + b"".join(field(number, field(1, key.encode()) + field(2, value.encode()))
+                       for number, pairs in ((3, of_reply), (4, headers)) for key, value in pairs))
 
 
 class Service:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 A MetaRouter's globalRateLimit: a rate limit service is queried about Dubbo calls over gRPC. What it is told of a call, which calls
-reach the server, and what becomes of calls when it refuses, is silent, fails, or is away, by denyOnFail; that the node's own limit
+reach the server, what it adds to calls and replies, and what becomes of calls when it refuses, is silent, fails, or is away, by denyOnFail; that the node's own limit
 comes first, that what is over its limit is not queried about again and again, and that calls pass by quotas and leases without a query.
 """
 
@@ -29,7 +29,7 @@ REFUSED, FAILED = "meltemi: over limit", "meltemi: the rate limit service gave n
 
 class Caller:
     def __init__(self, lab, server):
-        self.lab, self.server = lab, server
+        self.lab, self.server, self.attachments = lab, server, {}  # of the last reply
 
     def ask(self, method="sayHello", **attachments):
         sock = self.lab.connect("client", VIP, PORT)
@@ -37,7 +37,9 @@ class Caller:
         try:
             sock.sendall(wire.request(7, method, ["x"], attachments))
             _, _, status, _, length = wire.HEADER.unpack(read(sock, wire.HEADER.size))
-            text = wire.parse_reply(status, read(sock, length))
+            body = read(sock, length)
+            text = wire.parse_reply(status, body)
+            self.attachments = wire.reply_attachments(body) if status == wire.OK else {}
             return ANSWERED if status == wire.OK else text
         finally:
             sock.close()
@@ -56,13 +58,15 @@ def decide(domain, descriptors):
         return None
     if user == "broken":
         return 2
-    return answer([OVER if user == "bad" and "u" in d else OK for d in descriptors], 3600, [("x-limited", "no")])
+    return answer([OVER if user == "bad" and "u" in d else OK for d in descriptors], 3600, [("x-limited", "no")],
+                  of_reply=[("x-remaining", "9")])
 
 
 def verdicts(daemon, caller, service):
     write(daemon)
     got = caller.gets(ANSWERED, "one within its limit", user="joe")
     equal(got.get("x-limited"), "no", "what the service adds to the call")
+    equal(caller.attachments, {"x-remaining": "9"}, "what the service adds to the reply")
     equal(service.queries[-1], ("shop", [{"m": "sayHello"}, {"u": "joe"}]), "the query")
     caller.gets(ANSWERED, "one without the property")
     equal(service.queries[-1][1], [{"m": "sayHello"}, {"u": ""}], "its query")
@@ -153,13 +157,14 @@ def exact(lab, daemon, service, server):
 def quotas(daemon, caller, service):
     """A quota of five: one query, four calls of both workers without one, then refusals until it ends."""
     def grant(domain, descriptors):
-        return answer([OK], quota=field(1, 5) + field(2, field(1, int(time.time()) + 4)))
+        return answer([OK], quota=field(1, 5) + field(2, field(1, int(time.time()) + 4)), of_reply=[("x-queried", "yes")])
 
     write(daemon, descriptors=LIMIT["descriptors"][1:])
     service.decide = grant
     before, granted = len(service.queries), daemon.counters()[f"filter_{GRANTED}"]
-    for _ in range(5):
+    for i in range(5):
         caller.gets(ANSWERED, "a call within the quota", user="ann")
+        equal(caller.attachments, {} if i else {"x-queried": "yes"}, f"attachments of reply {i}")
     caller.gets(REFUSED, "a call over the quota", user="ann")
     equal(len(service.queries) - before, 1, "queries")
     equal(daemon.counters()[f"filter_{GRANTED}"] - granted, 4, "calls without a query")

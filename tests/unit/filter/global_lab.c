@@ -132,6 +132,8 @@ bool see(void *arg, const struct mt_filter_resume *r)
 	if (r->verdict == MT_FILTER_REPLY)
 		lab.inst.type->on_refused(&lab.inst, r, &lab.fw);
 	mt_mutations_str(r->changes, r->n_changes, s->changes, sizeof(s->changes));
+	mt_mutations_str(
+		r->reply_changes, r->n_reply_changes, s->reply_changes, sizeof(s->reply_changes));
 	return s->n != s->stop_at;
 }
 

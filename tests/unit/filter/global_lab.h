@@ -56,7 +56,7 @@ struct seen {
 	enum mt_filter_verdict verdict;
 	enum mt_local_reply reply;
 	enum mt_ending ending;
-	char changes[64];
+	char changes[64], reply_changes[64];
 	uint32_t stop_at; /* the worker has no time for more of them */
 };
 

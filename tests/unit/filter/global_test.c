@@ -287,7 +287,7 @@ static void test_namespaces(void)
 	}
 }
 
-/* The call gets the headers for requests, and not those for replies. */
+/* The call gets the headers for requests and for replies, but not if it is refused. */
 static void test_headers(void)
 {
 	struct seen seen;
@@ -299,6 +299,12 @@ static void test_headers(void)
 	CU_ASSERT_EQUAL(seen.n, 1);
 	CU_ASSERT_EQUAL(seen.verdict, MT_FILTER_NEXT);
 	CU_ASSERT_STRING_EQUAL(seen.changes, "sets k=v");
+	CU_ASSERT_STRING_EQUAL(seen.reply_changes, "sets r=s");
+	CU_ASSERT_EQUAL(call("method=say\n", 2, NOW), MT_FILTER_SUSPEND);
+	ANSWERS(asked(), ALL_OVER "\x1a\x06\x0a\x01r\x12\x01s");
+	seen = resumed(NOW);
+	CU_ASSERT_EQUAL(seen.verdict, MT_FILTER_REPLY);
+	CU_ASSERT(!*seen.changes && !*seen.reply_changes);
 	tear_down();
 }
 

@@ -98,6 +98,13 @@ static void fails(enum mt_callout_failure why)
 #define SAYS(bytes)	  says(bytes, sizeof(bytes) - 1)
 #define WITHIN		  "\x08\x01\x12\x02\x08\x01"
 #define WITHIN_AND_K_IS_V WITHIN "\x22\x06\x0a\x01k\x12\x01v"
+/* Headers for replies. */
+#define R_IS_S "\x1a\x06\x0a\x01r\x12\x01s"
+#define K_IS_V "\x1a\x06\x0a\x01k\x12\x01v"
+#define FIXED_IS_V                                                                                 \
+	"\x1a\x0a\x0a\x05"                                                                         \
+	"fixed"                                                                                    \
+	"\x12\x01v"
 /* For 3 s. */
 #define OVER "\x08\x02\x12\x06\x08\x02\x22\x02\x08\x03"
 
@@ -122,9 +129,16 @@ static uint64_t by_rule(void)
 	return UINT64_MAX;
 }
 
+static struct fake_conn *server(void)
+{
+	struct fake_conn *s = lab_server(0);
+
+	return s && s->connected ? s : scene_connected_server(0);
+}
+
 static void is_answered(uint64_t id)
 {
-	struct fake_conn *s = scene_connected_server(0);
+	struct fake_conn *s = server();
 
 	scene_answer(s, scene_next_sent(s).id, 1, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(client).id, id);
@@ -280,6 +294,173 @@ static void moved(void)
 	stop();
 }
 
+/* ---- headers for replies ---------------------------------------------------------------------- */
+
+static struct mt_route_action *route(void)
+{
+	return (struct mt_route_action *)mt_route_at(
+		lab.snap->listeners[SAFE].protos->services[0]->routes, 0);
+}
+
+/* Of the next reply alone. */
+static void reply_headers(void)
+{
+	start(false);
+	scene_send_request(client, 'Q', 1, 64);
+	SAYS(WITHIN R_IS_S);
+	CU_ASSERT_EQUAL(toy_noted.encoded, 0);
+	is_answered(1);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "r=s;");
+	CU_ASSERT_EQUAL(toy_noted.encoded, 1);
+	scene_send_request(client, 'Q', 2, 64);
+	SAYS(WITHIN);
+	is_answered(2);
+	CU_ASSERT_EQUAL(toy_noted.encoded, 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_limit_headers_left), 0);
+	stop();
+}
+
+/* Errors by Meltemi are as they were: of the limit, and of a call that has passed it. */
+static void local_replies(void)
+{
+	struct fake_conn *s;
+	struct toy t;
+	uint64_t id;
+
+	start(false);
+	scene_send_request(client, 'Q', 1, 64);
+	SAYS(OVER R_IS_S);
+	is_refused(1, MT_REPLY_OVER_LIMIT, "429 RL request_rate_limited");
+	CU_ASSERT_EQUAL(toy_noted.encoded, 0);
+	stop();
+	start(false);
+	lab.snap->listeners[SAFE].protos->services[0]->timeout_ms = 50;
+	scene_send_request(client, 'Q', 1, 64);
+	SAYS(WITHIN R_IS_S);
+	s = server();
+	id = scene_next_sent(s).id;
+	lab_advance(51 * MT_MSEC);
+	t = scene_next_sent(client);
+	CU_ASSERT(t.id == 1 && t.status == 1 && t.first == MT_REPLY_TIMEOUT);
+	scene_answer(s, id, 1, 40);
+	CU_ASSERT_EQUAL(toy_noted.encoded, 0);
+	stop();
+}
+
+/* The route's changes count, whatever the service sends, and are made if its headers cannot be. */
+static void besides_the_route(void)
+{
+	static struct mt_mutation by_route = {
+		.key = "r", .key_len = 1, .value = "x", .value_len = 1};
+
+	start(false);
+	route()->rsp_mut = &by_route;
+	route()->n_rsp_mut = 1;
+	scene_send_request(client, 'Q', 1, 64);
+	SAYS(WITHIN R_IS_S K_IS_V);
+	is_answered(1);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "r=x;k=v;");
+	scene_send_request(client, 'Q', 2, 64);
+	SAYS(WITHIN FIXED_IS_V K_IS_V);
+	is_answered(2);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "r=x;");
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_limit_headers_left), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mutation_failed), 0);
+	route()->n_rsp_mut = 0;
+	stop();
+}
+
+/* The second of two long ones does not fit; the reply has the first. */
+static void too_long_headers(void)
+{
+	static const char head[] = "\x1a\x80\x02\x0a\x01r\x12\xfa\x01";
+	static char bytes[1024] = WITHIN;
+	size_t len = sizeof(WITHIN) - 1;
+
+	for (uint32_t i = 0; i < 2; i++, len += 250) {
+		memcpy(bytes + len, head, sizeof(head) - 1);
+		len += sizeof(head) - 1;
+		bytes[len - 4] = (char)('r' + i);
+		memset(bytes + len, 'v', 250);
+	}
+	start(false);
+	scene_send_request(client, 'Q', 1, 64);
+	says(bytes, len);
+	is_answered(1);
+	CU_ASSERT_EQUAL(strncmp(toy_noted.changes, "r=vv", 4), 0);
+	CU_ASSERT_EQUAL(toy_noted.encoded, 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_limit_headers_left), 1);
+	stop();
+}
+
+/* A second attempt answers. */
+static void after_a_retry(void)
+{
+	static const struct mt_retry policy = {
+		.on = MT_RETRY_LOST, .attempts = 1, .base_ms = 25, .max_ms = 250};
+	struct fake_conn *s;
+
+	start(false);
+	route()->retry = &policy;
+	route()->retries = true;
+	scene_send_request(client, 'Q', 1, 64);
+	SAYS(WITHIN R_IS_S);
+	s = server();
+	CU_ASSERT_EQUAL(scene_next_sent(s).kind, 'Q');
+	lab_close(s, MT_CLOSE_RESET);
+	lab_advance(26 * MT_MSEC);
+	s = server();
+	CU_ASSERT_EQUAL(toy_noted.encoded, 0);
+	scene_answer(s, scene_next_sent(s).id, 1, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(client).id, 1);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "r=s;");
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_retry_by_policy), 1);
+	stop();
+}
+
+/* A reply that would be forwarded while it comes is forwarded when it is complete. */
+static void long_reply(void)
+{
+	enum { LEN = 80000, PART = 70000 };
+	struct fake_conn *s;
+	uint64_t id;
+
+	start(false);
+	scene_send_request(client, 'Q', 1, 64);
+	SAYS(WITHIN R_IS_S);
+	s = server();
+	id = scene_next_sent(s).id;
+	toy_make(scene_buf, 'P', id, "done", LEN);
+	lab_feed(s, scene_buf, PART);
+	CU_ASSERT_EQUAL(scene_next_sent(client).id, 0);
+	lab_feed(s, scene_buf + PART, LEN - PART);
+	id = scene_next_sent(client).id;
+	for (uint32_t i = 0; i < 100 && !id; i++) {
+		lab_advance(MT_MSEC);
+		id = scene_next_sent(client).id;
+	}
+	CU_ASSERT_EQUAL(id, 1);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "r=s;");
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_early), 0);
+	stop();
+}
+
+/* The headers are part of a worker's image. */
+static void moved_headers(void)
+{
+	start(false);
+	scene_send_request(client, 'Q', 1, 64);
+	SAYS(WITHIN R_IS_S K_IS_V);
+	server();
+	moved_to_another(attach);
+	is_answered(1);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "r=s;k=v;");
+	stop();
+}
+
 const struct mt_test global_limit_tests[] = {{"within", within}, {"over", over}, {"failed", failed},
 	{"crowded", crowded}, {"timed_out", timed_out}, {"client_leaves", client_leaves},
-	{"moved", moved}, {0}};
+	{"moved", moved}, {"reply_headers", reply_headers}, {"local_replies", local_replies},
+	{"besides_the_route", besides_the_route}, {"too_long_headers", too_long_headers},
+	{"after_a_retry", after_a_retry}, {"long_reply", long_reply},
+	{"moved_headers", moved_headers}, {0}};

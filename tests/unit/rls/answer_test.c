@@ -33,7 +33,7 @@ static void test_bare(void)
 	CU_ASSERT_EQUAL(answer.n_headers, 0);
 }
 
-/* With limits and headers for replies, which are skipped. The last quota has no end. */
+/* With limits, which are skipped, and headers for replies. The last quota has no end. */
 #define OVER                                                                                       \
 	"0802122008011210080a10021a0a7065725f6d696e75746518092208083b1080cab5ee01121e080212040801" \
 	"1007220208032a10080512080880e2cf"                                                         \
@@ -61,6 +61,12 @@ static void test_over(void)
 	CU_ASSERT_EQUAL_FATAL(answer.n_headers, 1);
 	CU_ASSERT(
 		is_text(answer.header[0].key, "x-limited") && is_text(answer.header[0].value, ""));
+	/* The third is ":status". */
+	CU_ASSERT_EQUAL_FATAL(answer.n_reply_headers, 2);
+	CU_ASSERT(is_text(answer.reply_header[0].key, "RateLimit-Limit"));
+	CU_ASSERT(is_text(answer.reply_header[0].value, "10"));
+	CU_ASSERT(is_text(answer.reply_header[1].key, "RateLimit-Reset"));
+	CU_ASSERT(is_text(answer.reply_header[1].value, "59"));
 }
 
 /* Statuses that are not one for each descriptor say nothing about any; the decision stays. */
@@ -226,18 +232,55 @@ static void test_headers_that_do_not_fit(void)
 	CU_ASSERT_EQUAL(answer.used, 0);
 }
 
-/* As many headers for replies as an answer may have, of field 3, come before that for the call. */
+/* More headers for replies than an answer may have, of field 3, come before that for the call. */
 static void test_headers_of_replies(void)
 {
 	uint8_t bytes[512] = {0x08, 0x01};
 	size_t len = 2;
 
-	for (uint32_t i = 0; i < MT_RLS_HEADERS; i++, len += 8)
+	for (uint32_t i = 0; i < MANY; i++, len += 8)
 		memcpy(bytes + len, "\x1a\x06\x0a\x01r\x12\x01s", 8);
 	memcpy(bytes + len, "\x22\x06\x0a\x01k\x12\x01v", 8);
 	CU_ASSERT(mt_rls_read(&answer, 1, bytes, len + 8, UNIX * MT_SEC));
 	CU_ASSERT_EQUAL_FATAL(answer.n_headers, 1);
 	CU_ASSERT(is_text(answer.header[0].key, "k") && is_text(answer.header[0].value, "v"));
+	CU_ASSERT_EQUAL_FATAL(answer.n_reply_headers, MT_RLS_HEADERS);
+	for (uint32_t i = 0; i < MT_RLS_HEADERS; i++)
+		CU_ASSERT(is_text(answer.reply_header[i].key, "r") &&
+			  is_text(answer.reply_header[i].value, "s"));
+}
+
+/* Headers for the call have room first: one with a value of this length. */
+static bool leaves_room(uint32_t value_len)
+{
+	static uint8_t bytes[2 * MT_RLS_BYTES];
+	static char value[MT_RLS_BYTES];
+	Xds__RateLimitResponse r = XDS__RATE_LIMIT_RESPONSE__INIT;
+	Xds__HeaderValue h = XDS__HEADER_VALUE__INIT, of_reply = XDS__HEADER_VALUE__INIT;
+	Xds__HeaderValue *list[] = {&h}, *of_replies[] = {&of_reply};
+
+	memset(value, 'v', value_len);
+	value[value_len] = '\0';
+	h.key = of_reply.key = "k";
+	h.value = value;
+	of_reply.value = "s";
+	r.overall_code = MT_RLS_OK;
+	r.request_headers_to_add = list;
+	r.response_headers_to_add = of_replies;
+	r.n_request_headers_to_add = r.n_response_headers_to_add = 1;
+	CU_ASSERT(mt_rls_read(
+		&answer, 1, bytes, xds__rate_limit_response__pack(&r, bytes), UNIX * MT_SEC));
+	CU_ASSERT_EQUAL(answer.n_headers, 1);
+	return answer.n_reply_headers == 1;
+}
+
+static void test_room_of_replies(void)
+{
+	/* Two texts of one byte, and the NULs of all four. */
+	CU_ASSERT(leaves_room(MT_RLS_BYTES - 7));
+	CU_ASSERT_EQUAL(answer.used, MT_RLS_BYTES);
+	CU_ASSERT_FALSE(leaves_room(MT_RLS_BYTES - 6));
+	CU_ASSERT_FALSE(leaves_room(MT_RLS_BYTES - 3));
 }
 
 /* So many statuses that they need more memory than an answer may take: it is no answer. */
@@ -255,5 +298,5 @@ const struct mt_test answer_tests[] = {{"bare", test_bare}, {"over", test_over},
 	{"other_statuses", test_other_statuses}, {"undecided", test_undecided},
 	{"times", test_times}, {"quotas", test_quotas},
 	{"headers_that_do_not_fit", test_headers_that_do_not_fit},
-	{"headers_of_replies", test_headers_of_replies}, {"too_much_memory", test_too_much_memory},
-	{0}};
+	{"headers_of_replies", test_headers_of_replies}, {"room_of_replies", test_room_of_replies},
+	{"too_much_memory", test_too_much_memory}, {0}};
