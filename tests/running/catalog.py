@@ -76,6 +76,7 @@ MUTANT_ARGS = {
     **dict.fromkeys(("table_length_stale", "table_sum_stale", "table_id_not_restored"), (*CODEC_FILES, "--seeds", "1-100")),
     "no_probe": ("--scenario", "proxy_mixed", "--seeds", "101-300"),
     **dict.fromkeys(("entry_lost", "ending_of_another"), ("--log", "--seeds", "1-100")),
+    "deny_on_fail_ignored": ("--scenario", "proxy_global_limit", "--seeds", "1-8"),
     "undrawn_traced": ("--tracing", "--seeds", "1-100"),
 }
 # Broken rules of lib/tcp that the comparison with the kernel's TCP must detect.

@@ -2,6 +2,7 @@
 #include "mesh.h"
 #include "asked.h"
 #include "entries.h"
+#include "limiter.h"
 #include "refs.h"
 #include "steps.h"
 #include "transplant.h"
@@ -84,6 +85,8 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 	entries_turn(m, i);
 	if (m->asked)
 		asked_turn(m->asked, i);
+	if (m->limiter)
+		limiter_turn(m->limiter, i);
 	config_turn_over(&m->store, i);
 	layer_check(m->layer[i]);
 	transplant_turn(m, i);
@@ -210,6 +213,7 @@ static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct 
 		.idle = MT_WORKER_POLL,
 		.current = &m->store.current,
 		.asks = m->asked ? m->asked->lane[i] : NULL,
+		.limits = m->limiter ? m->limiter->lane[i] : NULL,
 		.log = m->log[i],
 	};
 

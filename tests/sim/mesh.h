@@ -37,7 +37,8 @@ struct mesh {
 	uint64_t longest_ns, busy_ns;
 	void (*reload)(void *arg);
 	void *reload_arg;
-	struct asked *asked; /* who answers questions about calls (asked.h); NULL: nobody */
+	struct asked *asked;	 /* who answers questions about calls (asked.h); NULL: nobody */
+	struct limiter *limiter; /* the same, about limits (limiter.h) */
 	/* transplant.c */
 	struct mt_rand transplant_rand;
 	bool transplants;

@@ -25,7 +25,7 @@ static const char usage[] =
 	"--transplant: workers of the node are saved and others go on from there, in each seed and "
 	"not in every second one.\n"
 	"--log: each call must leave an entry of the access log; nothing else changes.\n"
-	"--tracing: services trace, and no call is drawn: nothing changes either.\n"
+	"--tracing: services trace, and no call is drawn: no request changes.\n"
 	"--trace-hash prints a line \"scenario seed hash\" for each seed "
 	"(tests/sim/trace_hashes.py).\n"
 	"--cases runs what such a file's lines name, with one process.\n"

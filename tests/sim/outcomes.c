@@ -9,18 +9,11 @@
 
 #include <stdio.h>
 
-/* Tracing may change this alone: a request that is forwarded while it arrives has no context. */
-static bool is_of_tracing(const struct mt_outcome_set *set, uint32_t outcome)
-{
-	return set == &mt_proxy_outcomes && outcome == MT_PROXY_trace_unread;
-}
-
 static void add_set(struct sim_outcomes *o, uint32_t worker, const struct mt_outcome_set *set,
 	const uint64_t *counters)
 {
 	for (uint32_t i = 0; i < set->n; i++)
-		if (!is_of_tracing(set, i))
-			sim_trace_outcome(o, set->room, worker, set->rows[i].name, counters[i]);
+		sim_trace_outcome(o, set->room, worker, set->rows[i].name, counters[i]);
 }
 
 /* MT_REPLY_N: what ends in this way gets no local reply. */

@@ -13,7 +13,7 @@ extern const struct sim_scenario scenario_proxy_ids, scenario_proxy_id_wrap, sce
 	scenario_proxy_client_leave, scenario_proxy_client_close, scenario_proxy_reload,
 	scenario_proxy_overload, scenario_proxy_lanes, scenario_proxy_limit,
 	scenario_proxy_limit_in_step, scenario_proxy_mixed, scenario_proxy_replies,
-	scenario_proxy_asked, scenario_proxy_beats, scenario_wind_up;
+	scenario_proxy_asked, scenario_proxy_beats, scenario_proxy_global_limit, scenario_wind_up;
 extern const struct sim_scenario scenario_reply_read_late, scenario_reply_many_late,
 	scenario_reply_behind_slow, scenario_reply_behind_notes, scenario_reply_behind_long,
 	scenario_reply_ids_beside_slow, scenario_reply_beside_deaf;

@@ -35,6 +35,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_proxy_mixed,
 	&scenario_proxy_replies,
 	&scenario_proxy_asked,
+	&scenario_proxy_global_limit,
 	&scenario_proxy_beats,
 	&scenario_wind_up,
 	&scenario_reply_read_late,

@@ -5,6 +5,7 @@
  * here are the states of calls and connections, and what is counted.
  */
 #include "waits.h"
+#include "mt_filter_global.h"
 #include "mt_proxy_priv.h"
 
 static bool wrong(
@@ -120,6 +121,15 @@ static const char *check_put_off(const struct mt_proxy *p, const struct mt_excha
 	return "is nowhere";
 }
 
+/* The thread answers each query, and the call's own time ends as well. */
+static bool waits_for_limit(const struct mt_exchange *ex, bool timed)
+{
+	const struct mt_filters *c = ex->filters;
+
+	return timed && c && ex->filter_at &&
+	       c->request[ex->filter_at - 1].f->type == &mt_filter_global_ratelimit;
+}
+
 static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	bool timed = mt_list_linked(&ex->deadline.node);
@@ -134,7 +144,9 @@ static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
 			return timed && mt_list_linked(&ex->queue_node)
 				       ? NULL
 				       : "waits for a verdict that is not asked for";
-		return p->filters.n_waits ? NULL : "waits for a filter that does not wait";
+		return p->filters.n_waits || waits_for_limit(ex, timed)
+			       ? NULL
+			       : "waits for a filter that does not wait";
 	case MT_EX_BACKOFF:
 		return timed ? NULL : "waits for its next attempt without a timer";
 	case MT_EX_TRYING:

@@ -2,6 +2,8 @@
 /* Calls that wait for a rate limit service. */
 #include "global.h"
 
+#include "mt_mutant.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -505,7 +507,8 @@ static void decide(
 		return;
 	case MT_RLS_UNJUDGED:
 		mt_count(fw->counters, MT_FILTER_global_failed);
-		if (!fw->global->wait[s->callout.index].fails_open)
+		if (!fw->global->wait[s->callout.index].fails_open &&
+			!mt_mutant(MT_MUTANT_deny_on_fail_ignored))
 			answer_by(r, MT_ENDING_limit_error, UNKNOWN);
 		return;
 	case MT_RLS_EXPIRED:
