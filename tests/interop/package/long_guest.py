@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 The service under systemd, in a virtual machine with Debian 12: the commands of docs/how-to/install.md make a node that serves a client. It
-runs as user meltemi without a capability, is restarted when it hangs or is killed, and not when its Node document cannot be used. An
-upgrade leaves it running, and after a purge no file is left.
+runs as user meltemi without a capability, is restarted when it hangs or is killed, and not when its Node document cannot be used. The
+journal has the access log's line of each call, also if it limits all other units. An upgrade leaves the service running, and after a purge
+no file is left.
 """
 
+import json
 import pathlib
 import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
 
-from meltemi_lab import ROOT, check, equal, main, within  # noqa: E402
+from meltemi_lab import ROOT, TESTS, check, equal, main, within  # noqa: E402
+from meltemi_lab.documents import service  # noqa: E402
 
 import bare_debian  # noqa: E402
 import install_page  # noqa: E402
@@ -31,6 +34,20 @@ for task in pathlib.Path(f"/proc/{sys.argv[1]}/task").iterdir():
         assert ptrace(16, int(task.name), 0, 0) == 0, os.strerror(ctypes.get_errno())
         time.sleep(float(sys.argv[2]))
 """
+# The calls of the access log, from the namespace of install_page.py's client to a server in it.
+PEERS = [TESTS / "interop/dubbo" / name for name in ("pydubbo_client.py", "pydubbo_server.py", "wire.py", "hessian2.py")]
+CALLS, VIP = 12000, "240.240.3.2"
+IN_CLIENT = "nsenter --net=/run/netns/client python3 /standin/pydubbo"
+MESH = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    accessLogFile: /dev/stdout
+    accessLogFormat: "call %STREAM_ID% %RESPONSE_CODE%"
+"""
+# Far fewer messages of a unit than there are calls; journald multiplies the burst by at most 6, for the free space of its disk.
+LIMITED = "[Journal]\nRateLimitIntervalSec=6h\nRateLimitBurst=1000\n"
 # Files that systemd and its timers keep while a machine runs.
 OF_A_RUN = re.compile(r" \./(tmp/systemd-private-|var/tmp/systemd-private-|var/lib/systemd/|var/log/|etc/\.updated|etc/resolv)")
 
@@ -140,6 +157,38 @@ def stopped(guest):
     install_page.is_served(guest)
 
 
+def in_the_journal(guest):
+    """The journal has a line of each call, and each has its own name."""
+    guest.write("/etc/meltemi/services/dubbo.yaml", service("dubbo.interop", VIP, 20880, "tcp-metaprotocol-dubbo", [("192.0.2.2", 20880, {})]))
+    guest.write("/etc/meltemi/services/mesh.yaml", MESH)
+    guest.run("meltemi", "reload")
+    guest.run("sh", "-c", f"{IN_CLIENT}_server.py </dev/null >/run/dubbo.out 2>&1 &")
+    within(60, lambda: guest.run("grep", "-q", "ready", "/run/dubbo.out", fail=False)[0] == 0, "a Dubbo server")
+    output = guest.run("sh", "-c", f"{IN_CLIENT}_client.py --target {VIP}:20880 --count {CALLS} --outstanding 16 --timeout-ms 60000", limit=600)[1]
+    report = json.loads(output.splitlines()[-1])
+    equal((report["answered"], report["failed"]), (CALLS, 0), "answered and failed")
+
+    def row():
+        return next(row for row in json.loads(guest.run("meltemi", "--json", "show", "telemetry")[1])["sinks"] if row["sink"] == "/dev/stdout")
+
+    within(60, lambda: row()["written"] == CALLS, "all lines are written", step=1)
+    equal((row()["wanted"], row()["lost"]), (CALLS, 0), "lines wanted and lost")
+    guest.run("journalctl", "--sync")
+    lines = "journalctl -u meltemid -o cat --no-pager -b | grep '^call [^ ]* 200$'"
+    equal([int(number) for number in guest.run("sh", "-c", f"{lines} | wc -l; {lines} | sort -u | wc -l", limit=600)[1].split()], [CALLS, CALLS],
+          "lines of calls in the journal, and different ones")
+    print(f"{CALLS} calls in {report['seconds']} s, {CALLS} lines in the journal", flush=True)
+    guest.run("rm", "/etc/meltemi/services/dubbo.yaml", "/etc/meltemi/services/mesh.yaml")
+    guest.run("meltemi", "reload")
+
+
+def limit_journal(debian):
+    """Before the boot."""
+    place = debian.root / "etc/systemd/journald.conf.d"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "lab.conf").write_text(LIMITED)
+
+
 def upgraded(guest, package):
     pid = runs(guest)
     said = guest.run("dpkg", "-i", f"/standin/{package.name}")[1]
@@ -167,13 +216,15 @@ def body():
     guest = None
     try:
         debian.make(depends(package))
-        guest = Guest(debian, (package, newer))
+        limit_journal(debian)
+        guest = Guest(debian, (package, newer, *PEERS))
         guest.boot()
         before = guest.files()
         serves_nothing(guest, package)
         by_the_page(guest)
         owners(guest)
         stopped(guest)
+        in_the_journal(guest)
         refused(guest)
         supervised(guest)
         upgraded(guest, newer)
