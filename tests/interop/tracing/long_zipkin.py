@@ -59,7 +59,8 @@ class Zipkin:
 
     def start(self):
         with netns.inside(self.daemon.namespace), open(self.daemon.directory / "zipkin.log", "ab") as log:
-            self.process = subprocess.Popen(["java", "-Xmx256m", "-jar", self.jar], env={**os.environ, "QUERY_PORT": str(PORT)}, stdout=log, stderr=log)
+            self.process = subprocess.Popen(["java", "-Xmx256m", "-jar", self.jar], env={**os.environ, "QUERY_PORT": str(PORT)}, stdout=log,
+                                            stderr=log)
         within(60, self.is_up, "Zipkin is up", step=0.5)
 
     def stop(self):
