@@ -16,6 +16,7 @@
 struct queue {
 	struct mt_port *port;
 	uint32_t next;
+	uint16_t number; /* of the guest */
 	uint16_t pair;
 };
 
@@ -201,6 +202,7 @@ static void collect(struct mt_guests_worker *w, uint32_t version)
 			if (mt_vhost_owner(i, q, g->n_workers) != w->index)
 				continue;
 			w->queues[n].port = p;
+			w->queues[n].number = i;
 			w->queues[n].pair = q;
 			append(w, &w->idle, n++);
 		}
@@ -218,7 +220,7 @@ static uint32_t visit(struct mt_guests_worker *w, struct list *from, uint32_t mo
 
 	append(w, n ? &w->busy : &w->idle, i);
 	if (n)
-		take(arg, q->port, pkts, n);
+		take(arg, q->number, pkts, n);
 	return n;
 }
 

@@ -56,8 +56,8 @@ int mt_guests_attach(struct mt_guests *g, uint16_t number, struct mt_port *p);
  */
 struct mt_port *mt_guests_detach(struct mt_guests *g, uint16_t number, struct rte_rcu_qsbr *qsbr);
 
-/* Takes packets of a port. */
-typedef void mt_guests_take(void *arg, struct mt_port *p, struct rte_mbuf **pkts, uint16_t n);
+/* Takes packets of the guest with this number. */
+typedef void mt_guests_take(void *arg, uint16_t number, struct rte_mbuf **pkts, uint16_t n);
 
 /*
  * Sends what other workers have handed over, at most MT_GUESTS_TURN frames, then receives from the

@@ -188,9 +188,9 @@ static void test_many(void)
 
 /* ---- a guest --------------------------------------------------------------------------------- */
 
-static void take(void *arg, struct mt_port *p, struct rte_mbuf **pkts, uint16_t n)
+static void take(void *arg, uint16_t number, struct rte_mbuf **pkts, uint16_t n)
 {
-	(void)p;
+	(void)number;
 	*(uint32_t *)arg += n;
 	mt_buf_free_bulk(pkts, n);
 }

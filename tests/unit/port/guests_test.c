@@ -78,9 +78,9 @@ static void fake_init(struct fake *f, uint16_t pairs)
 	f->room = UINT32_MAX;
 }
 
-static void count(void *arg, struct mt_port *p, struct rte_mbuf **pkts, uint16_t n)
+static void count(void *arg, uint16_t number, struct rte_mbuf **pkts, uint16_t n)
 {
-	(void)p;
+	(void)number;
 	(void)pkts;
 	*(uint32_t *)arg += n;
 }

@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 		{"run_dir", run_dir_tests}, {"claim", claim_tests}, {"mtu", mtu_tests},
 		{"socket", socket_tests}, {"lost", lost_tests}, {"vhost", vhost_tests},
 		{"vhost_messages", vhost_messages_tests}, {"guests", guests_tests},
-		{"guest_list", guest_list_tests}, {0}};
+		{"guest_list", guest_list_tests}, {"guest_hub", guest_hub_tests}, {0}};
 	int rc;
 
 	if (argc == 5 && strcmp(argv[1], "--guest") == 0)
