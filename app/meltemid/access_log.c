@@ -46,7 +46,7 @@ void access_log_use(struct daemon *d, const struct mt_access_log *wanted)
 		const struct mt_access_output *o = &wanted->outputs[i];
 
 		w[i] = (struct mt_alog_want){o->document, o->place, o->spec, o->key, o->general,
-			o->unserved, o->filter, o->collector};
+			o->unserved, o->filter, o->collector, o->draw};
 	}
 	d->log_due = mt_alog_set(d->log, w, n, &e) != 0;
 	if (d->log_due && !d->log_told)

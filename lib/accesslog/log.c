@@ -153,7 +153,8 @@ static struct mt_alog_output *find(const struct mt_alog_list *in, const struct m
 {
 	for (uint32_t i = 0; i < in->n; i++)
 		if (same_place(in->v[i], w) && same_format(in->v[i], &w->spec) &&
-			same_text(in->v[i]->filter_text, w->filter))
+			same_text(in->v[i]->filter_text, w->filter) &&
+			in->v[i]->draw.skips == w->draw.skips && in->v[i]->draw.own == w->draw.own)
 			return in->v[i];
 	return NULL;
 }
@@ -234,6 +235,7 @@ static struct mt_alog_output *output_new(
 	o->len = w->spec.len;
 	o->encoding = w->spec.encoding;
 	o->omit_empty = w->spec.omit_empty;
+	o->draw = w->draw;
 	o->number = ++l->outputs;
 	o->lost_before = lost_in_rings(l);
 	*rc = !compile(w, o, e) ? -EINVAL

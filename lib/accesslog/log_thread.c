@@ -7,6 +7,7 @@
 
 #include "mt_outcome.h"
 #include "mt_rights.h"
+#include "mt_secret_hash.h"
 
 #include <poll.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 #define EACH	64   /* entries of a ring before the next ring has its turn */
 #define BUSY_MS 10   /* between two looks at the rings */
 #define IDLE_MS 1000 /* the same without outputs */
+#define MILLION 1000000
 
 static uint64_t clock_of(clockid_t which)
 {
@@ -56,6 +58,19 @@ static bool is_for(const struct mt_alog_list *list, uint32_t i, const struct mt_
 	return false;
 }
 
+/* True if the output's draw leaves the call without a line. */
+static bool is_skipped(
+	const struct mt_alog_list *list, uint32_t i, const struct mt_alog_entry *entry)
+{
+	const struct mt_alog_draw *draw = &list->v[i]->draw;
+	const uint64_t of[] = {entry->started, entry->ended, entry->exchange.idx,
+		entry->exchange.gen, entry->worker, entry->client_port};
+
+	return draw->skips &&
+	       mt_secret_hash(of, sizeof(of), draw->own ? list->keys[i] : 0) % MILLION <
+		       draw->skips;
+}
+
 static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t now)
 {
 	struct mt_alog_made made;
@@ -70,6 +85,8 @@ static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t n
 		if (!is_for(l->list, i, entry))
 			continue;
 		if (o->net && !mt_alog_net_takes(o->net, r.type))
+			continue;
+		if (is_skipped(l->list, i, entry))
 			continue;
 		if (o->filter && !mt_alog_filter_passes(o->filter, &r))
 			continue;

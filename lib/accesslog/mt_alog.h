@@ -7,9 +7,9 @@
  *
  * Invariants:
  * - A worker never waits: its ring drops the newest entry if it is full, and counts it.
- * - Each entry that a worker wrote while an output was in use, and that the output's filter admits,
- *   is written there or counted as lost: wanted = written + lost + lines in the buffers of ring and
- *   sink. No filter is evaluated for an entry that is lost in a ring.
+ * - Each entry that a worker wrote while an output was in use, and that the output's filter and
+ *   draw admit, is written there or counted as lost: wanted = written + lost + lines in the buffers
+ *   of ring and sink. No filter is evaluated for an entry that is lost in a ring.
  * - mt-log takes each ring at least every 10 ms, and never waits for a sink. Without outputs it
  *   takes and forgets entries once a second, so that snapshots can be freed.
  * - The control thread never waits for mt-log or a sink, except in mt_alog_stop(): it replaces the
@@ -23,6 +23,7 @@
 
 #include "mt_alog_collector.h"
 #include "mt_alog_entry.h"
+#include "mt_alog_filter.h"
 #include "mt_alog_format.h"
 #include "mt_alog_sink.h"
 #include "mt_byte_ring.h"
@@ -65,6 +66,7 @@ struct mt_alog_want {
 	const char *filter; /* NULL: none */
 	/* In place of `place`; stays the caller's. ALS needs no format. NULL: none. */
 	const struct mt_alog_collector *collector;
+	struct mt_alog_draw draw;
 };
 
 /*

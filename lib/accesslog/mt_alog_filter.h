@@ -10,6 +10,12 @@
 
 struct mt_alog_filter;
 
+/* Calls that leave no line, though they pass the filter. */
+struct mt_alog_draw {
+	uint32_t skips; /* of a million; 0: none */
+	bool own; /* drawn for this output; false: a call's draw is that of all such outputs */
+};
+
 /* NULL: it cannot be used, and *e has the column and the reason. */
 struct mt_alog_filter *mt_alog_filter_new(const char *text, struct mt_err *e);
 void mt_alog_filter_free(struct mt_alog_filter *f);

@@ -32,7 +32,8 @@ struct mt_alog_output {
 	struct mt_alog_net *net;       /* of a collector, in place of `sink` */
 	struct mt_alog_format *format; /* mt-log's while the output is in its list, as the next */
 	struct mt_alog_filter *filter; /* NULL: none */
-	uint64_t lost_before;	       /* entries lost in rings before the output began */
+	struct mt_alog_draw draw;
+	uint64_t lost_before; /* entries lost in rings before the output began */
 	/* Of a replaced output: */
 	struct mt_alog_output *next;
 	uint64_t until; /* version of the first list without it */

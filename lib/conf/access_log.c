@@ -114,7 +114,7 @@ bool mt_b_log_format(struct mt_build *b, const struct mt_log_about *a, struct mt
 static const char *filter_of(
 	const struct mt_build *b, const struct mt_log_about *a, bool *usable, struct mt_err *e)
 {
-	const char *filter = a->use ? a->use->filter : NULL;
+	const char *filter = a->use ? a->use->filter : a->log ? a->log->filter : NULL;
 	const struct mt_access_output *last;
 	struct mt_alog_filter *f;
 
@@ -133,15 +133,17 @@ static const char *filter_of(
 /* False: there is a filter that cannot be used, and no last good one. Both have been reported. */
 static bool use_filter(struct mt_build *b, const struct mt_log_about *a)
 {
+	const struct mt_log_use *use = a->use;
 	struct mt_err e;
 	bool usable;
 	const char *filter = filter_of(b, a, &usable, &e);
 
 	if (usable)
 		return true;
-	mt_b_warn(b, a->use->meta, a->use->filter_line, "spec.accessLogging[].filter.expression",
-		"correct the expression", "%s: %s",
-		filter ? "the last good expression is used" : "no access log is written", e.text);
+	mt_b_warn(b, use ? use->meta : a->meta, use ? use->filter_line : a->line,
+		use ? "spec.accessLogging[].filter.expression" : a->field, "correct the expression",
+		"%s: %s", filter ? "the last good expression is used" : "no access log is written",
+		e.text);
 	return filter != NULL;
 }
 
@@ -187,6 +189,8 @@ struct mt_access_output *mt_b_log_keep(struct mt_build *b, const struct mt_log_a
 	filter = filter_of(b, a, &usable, &e);
 	if (filter)
 		o->filter = mt_region_strdup(r, filter);
+	if (a->log)
+		o->draw = (struct mt_alog_draw){a->log->skips, a->log->own_draw};
 	o->origin.file = mt_region_strdup(r, a->meta->origin.file);
 	o->origin.line = a->path_line;
 	return o;
@@ -475,9 +479,12 @@ static struct mt_alog_spec spec_of_chain(const struct mt_chain_log *l)
 static uint64_t key_of(const struct mt_chain_log *l)
 {
 	struct mt_alog_spec spec = spec_of_chain(l);
-	uint64_t seed = 1u + spec.encoding * 2u + spec.omit_empty;
+	const uint64_t settings[] = {spec.encoding, spec.omit_empty, l->skips, l->own_draw};
+	uint64_t h = mt_secret_hash(settings, sizeof(settings), l->filter != NULL);
 
-	return mt_secret_hash_text(spec.text, mt_secret_hash_text(l->path.s, seed));
+	if (l->filter)
+		h = mt_secret_hash_text(l->filter, h);
+	return mt_secret_hash_text(spec.text, mt_secret_hash_text(l->path.s, h));
 }
 
 static bool has_key(const struct mt_alog_scope *s, uint64_t key)
@@ -540,6 +547,7 @@ static void add_chain_log(struct discovered *d, const struct mt_meta *meta,
 		.line = meta->origin.line,
 		.unserved = d->unserved,
 		.key = key,
+		.log = l,
 	};
 
 	if (mt_idmap_get(&d->keys, key))

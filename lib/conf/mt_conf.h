@@ -108,6 +108,7 @@ struct mt_access_output {
 	bool general;	      /* for services without a scope */
 	bool unserved;	      /* for calls without a service */
 	const char *filter;   /* an expression in CEL; NULL: none */
+	struct mt_alog_draw draw;
 	/* In place of `place`; NULL: none. The snapshot holds its target. */
 	const struct mt_alog_collector *collector;
 	struct mt_origin origin;

@@ -76,7 +76,8 @@ struct mt_log_about {
 	bool general, unserved;
 	bool spans; /* of spans, and no log */
 	uint64_t key;
-	const struct mt_log_use *use; /* NULL: of a proxy, or of spans */
+	const struct mt_log_use *use;	/* NULL: of a proxy, or of spans */
+	const struct mt_chain_log *log; /* of a proxy; NULL: another one */
 };
 
 /* False: too many outputs, or a filter that cannot be used; it has been reported. */

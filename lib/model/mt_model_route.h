@@ -318,7 +318,10 @@ struct mt_gateway {
 struct mt_chain_log {
 	struct mt_text path, format; /* format: not set: Envoy's default */
 	bool json, omit_empty;
-	const char *field; /* "filter_chains[0].filters[0].typed_config.access_log[0]" */
+	const char *filter; /* an expression in CEL; NULL: none */
+	uint32_t skips;	    /* of a million calls that pass it, those without a line */
+	bool own_draw;	    /* ... drawn for this log, not for all logs at once */
+	const char *field;  /* "filter_chains[0].filters[0].typed_config.access_log[0]" */
 };
 
 struct mt_chain_logs {

@@ -64,7 +64,8 @@ static void check_logs(const struct mt_chain_logs *l)
 {
 	MT_ASSERT(l->v || !l->n);
 	for (uint32_t i = 0; i < l->n; i++)
-		MT_ASSERT(l->v[i].path.s && *l->v[i].path.s && l->v[i].field);
+		MT_ASSERT(l->v[i].path.s && *l->v[i].path.s && l->v[i].field &&
+			  l->v[i].skips <= 1000000);
 }
 
 /* Served in one way, or not and why. */

@@ -217,9 +217,13 @@ static bool map_log(struct mt_xmap *m, const Xds__AccessLog *l, struct mt_chain_
 	if (!mt_xm_open(m, "typed_config", l->typed_config, &any))
 		return false;
 	by = logger_of(any.type);
-	if (!by || l->filter) {
-		mt_xm_note(m, by ? MT_XDS_NOTE_access_log_filter : MT_XDS_NOTE_access_log_other,
-			by ? "filter" : "typed_config");
+	if (!by) {
+		mt_xm_note(m, MT_XDS_NOTE_access_log_other, "typed_config");
+		return false;
+	}
+	if (l->filter && !mt_xm_log_filter(m, l->filter, out)) {
+		if (!m->rc)
+			mt_xm_note(m, MT_XDS_NOTE_access_log_filter, "filter");
 		return false;
 	}
 	msg = mt_xm_read(m, "typed_config", &any, by->message);

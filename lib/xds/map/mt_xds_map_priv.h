@@ -187,6 +187,8 @@ bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *p, struct mt_re
 /* access_log.c: adds an access_log to `out`; logs that are not written are noted. */
 bool mt_xm_access_logs(
 	struct mt_xmap *m, Xds__AccessLog *const *l, size_t n, struct mt_chain_logs *out);
+/* log_filter.c: maps the filter of a log. False: the log has no lines, or there is an error. */
+bool mt_xm_log_filter(struct mt_xmap *m, const Xds__AccessLogFilter *f, struct mt_chain_log *out);
 bool mt_xm_limit(struct mt_xmap *m, const Xds__MetaLocalRateLimit *l, struct mt_limit_conf **out);
 /* global_limit.c */
 bool mt_xm_meta_global(struct mt_xmap *m, const Xds__MetaRateLimit *l, struct mt_global_conf **out);

@@ -156,6 +156,15 @@ static const struct mt_xds_row meta_tracing[] = {
 	TOLD("max_tag_length", "maxTagLength of the MeshConfig's provider counts"),
 };
 static const struct mt_xds_row access_log[] = {MEANS_NOTHING("name")};
+static const struct mt_xds_row log_filter[] = {
+	TOLD("traceable_filter", "not evaluated: no line is written"),
+	TOLD("grpc_status_filter", "not evaluated: no line is written"),
+	TOLD("metadata_filter", "not evaluated: no line is written"),
+	TOLD("log_type_filter", "not evaluated: no line is written"),
+};
+static const struct mt_xds_row runtime_filter[] = {MEANS_NOTHING("runtime_key")};
+static const struct mt_xds_row runtime_number[] = {MEANS_NOTHING("runtime_key")};
+static const struct mt_xds_row extension_filter[] = {MEANS_NOTHING("name")};
 static const struct mt_xds_row format_string[] = {
 	MEANS_NOTHING("content_type"),
 	MEANS_NOTHING("formatters"),
@@ -315,6 +324,10 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(filter_chain_match, chain_match),
 	ROWS(tcp_proxy, tcp_proxy),
 	ROWS(access_log, access_log),
+	ROWS(access_log_filter, log_filter),
+	ROWS(runtime_filter, runtime_filter),
+	ROWS(runtime_uint32, runtime_number),
+	ROWS(extension_filter, extension_filter),
 	ROWS(substitution_format_string, format_string),
 	ROWS(meta_protocol_proxy, meta_proxy),
 	ROWS(meta_tracing, meta_tracing),

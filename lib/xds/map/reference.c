@@ -6,13 +6,13 @@
 
 #include <string.h>
 
-#define SEEN_MAX 160u
+#define SEEN_MAX 200u
 #define ENFORCED "Enforced fields; an unsupported value rejects the resource"
 
 /* Parts in the order of the page. Each lists the messages that no earlier part has listed. */
 static const struct {
 	const char *title;
-	const ProtobufCMessageDescriptor *roots[4];
+	const ProtobufCMessageDescriptor *roots[5];
 	const char *what; /* title for fields without a row; NULL: ENFORCED */
 } parts[] = {
 	{"Where resources come from", {&xds__config_source__descriptor}, NULL},
@@ -20,8 +20,9 @@ static const struct {
 	{"Clusters (CDS)", {&xds__cluster__descriptor}, NULL},
 	{"Routes (RDS)", {&xds__route_configuration__descriptor}, NULL},
 	{"Access logs",
-		{&xds__access_log__descriptor, &xds__file_access_log__descriptor,
-			&xds__stdout_access_log__descriptor, &xds__stderr_access_log__descriptor},
+		{&xds__access_log__descriptor, &xds__expression_filter__descriptor,
+			&xds__file_access_log__descriptor, &xds__stdout_access_log__descriptor,
+			&xds__stderr_access_log__descriptor},
 		"Used; a log with an unsupported value has no lines"},
 	{"Listeners (LDS)", {&xds__listener__descriptor}, NULL},
 	{"tcp_proxy", {&xds__tcp_proxy__descriptor, &xds__network_rate_limit__descriptor}, NULL},

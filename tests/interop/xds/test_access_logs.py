@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 access_log of listeners from a discovery server: calls of a Dubbo proxy leave text and JSON lines in two files, calls of a Thrift proxy and
-connections of a TCP proxy leave lines in a file of their own, and those of a proxy without access_log leave none. The log of a MeshConfig gets
-none of them.
+connections of a TCP proxy leave lines in a file of their own, and those of a proxy without access_log leave none. Filters choose calls. The log
+of a MeshConfig gets none of them.
 """
 
 import json
@@ -22,9 +22,18 @@ CALLS = 500
 CONNECTIONS = 20
 
 
-def file_log(path, form):
+def file_log(path, form, **more):
     return {"name": "envoy.access_loggers.file", "typedConfig": {
-        "@type": mesh.TYPE + "envoy.extensions.access_loggers.file.v3.FileAccessLog", "path": str(path), "logFormat": form}}
+        "@type": mesh.TYPE + "envoy.extensions.access_loggers.file.v3.FileAccessLog", "path": str(path), "logFormat": form}, **more}
+
+
+def by_status(op, code):
+    return {"statusCodeFilter": {"comparison": {"op": op, "value": {"defaultValue": code, "runtimeKey": "unused"}}}}
+
+
+def by_expression(text):
+    return {"extensionFilter": {"name": "cel", "typedConfig": {
+        "@type": mesh.TYPE + "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", "expression": text}}}
 
 
 def lines(path):
@@ -78,13 +87,17 @@ def body():
         w.peers(dubbo=1)
         logs = w.lab.directory / "logs"
         logs.mkdir()
-        text, rows, thrift, tcp_log, of_mesh = (logs / name for name in ("text.log", "rows.log", "thrift.log", "tcp.log", "mesh.log"))
+        names = ("text", "rows", "bad", "half", "thrift", "tcp", "mesh")
+        text, rows, bad, half, thrift, tcp_log, of_mesh = (logs / f"{name}.log" for name in names)
         own = {"accessLog": [file_log(thrift, {"textFormat": "%PROTOCOL%"})]}
         of_bytes = {"accessLog": [file_log(tcp_log, {"textFormat": "%PROTOCOL% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_CLUSTER%"})]}
         server = w.server()
         server.apply(*listeners(w, {"accessLog": [
             file_log(text, {"textFormatSource": {"inlineString": "%REQ(:METHOD)% %RESPONSE_CODE% %UPSTREAM_CLUSTER%\n"}}),
-            file_log(rows, {"jsonFormat": {"code": "%RESPONSE_CODE%", "trace": "%TRACE_ID%"}, "omitEmptyValues": True}),
+            file_log(rows, {"jsonFormat": {"code": "%RESPONSE_CODE%", "trace": "%TRACE_ID%"}, "omitEmptyValues": True},
+                     filter={"andFilter": {"filters": [by_status("LE", 399), by_expression("request.protocol == 'dubbo'")]}}),
+            file_log(bad, {"textFormat": "x"}, filter=by_status("GE", 400)),
+            file_log(half, {"textFormat": "x"}, filter={"runtimeFilter": {"runtimeKey": "unused", "percentSampled": {"numerator": 50}}}),
             file_log("/etc/calls.log", {"textFormat": "x"})]}, own, of_bytes))
         daemon = w.meltemi(files=True)
         daemon.node.write_text(daemon.node.read_text() + f"  accessLog: {{directories: [{logs}]}}\n")
@@ -97,6 +110,8 @@ def body():
         within(5, lambda: len(lines(rows)) == before + CALLS and len(lines(thrift)) == 50, "all lines")
         equal(set(lines(text)), {f"sayHello 200 {mesh.name_of(HOST, PORT)}"}, "text lines")
         equal({json.dumps(json.loads(line)) for line in lines(rows)}, {'{"code": 200}'}, "JSON lines")
+        equal(lines(bad), [], "lines of calls that failed")
+        within(5, lambda: abs(len(lines(half)) - (before + CALLS) / 2) < 100, "half of the lines")
         equal((set(lines(thrift)), lines(of_mesh)), ({"thrift"}, []), "lines of Thrift, and of the MeshConfig")
         check(not pathlib.Path("/etc/calls.log").exists(), "nothing is written elsewhere")
         with w.lab.listening("server1", ECHO_PORT, echo):

@@ -32,6 +32,7 @@ envoy.extensions.transport_sockets.tls.v3.tls_pb2
 envoy.extensions.load_balancing_policies.wrr_locality.v3.wrr_locality_pb2 envoy.type.v3.token_bucket_pb2 google.rpc.status_pb2
 google.rpc.error_details_pb2 xds.type.v3.typed_struct_pb2
 envoy.extensions.access_loggers.file.v3.file_pb2 envoy.extensions.access_loggers.stream.v3.stream_pb2
+envoy.extensions.access_loggers.filters.cel.v3.cel_pb2
 """.split()
 ELSEWHERE = ("aeraki.", "istio.")
 # Messages that no JSON holds: lib/xds knows no words of their enumerations.

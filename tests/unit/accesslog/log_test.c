@@ -36,13 +36,14 @@ static struct mt_alog_want wants(const char *name, const char *format)
 	return (struct mt_alog_want){"MeshConfig: accessLogFile",
 		{(char *)(uintptr_t)sinks_directory(), (char *)(uintptr_t)name, 0},
 		{format, format ? strlen(format) : 0, MT_ALOG_TEXT, false}, 0, true, true, NULL,
-		NULL};
+		NULL, {0, false}};
 }
 
 static struct mt_alog_want wants_descriptor(int fd, const char *format)
 {
 	return (struct mt_alog_want){"MeshConfig: accessLogFile", {NULL, NULL, fd},
-		{format, strlen(format), MT_ALOG_TEXT, false}, 0, true, true, NULL, NULL};
+		{format, strlen(format), MT_ALOG_TEXT, false}, 0, true, true, NULL, NULL,
+		{0, false}};
 }
 
 static void set(struct mt_alog *l, const struct mt_alog_want *w, uint32_t n)
@@ -581,6 +582,53 @@ static void test_filter_changes(void)
 	free_log(l);
 }
 
+/* Outputs with the same draw have lines of the same calls, unless they draw for themselves. */
+static void test_draws(void)
+{
+	struct mt_alog_want w[] = {wants("draw_half", FORMAT), wants("draw_same", FORMAT),
+		wants("draw_own", FORMAT), wants("draw_none", FORMAT)};
+	struct mt_alog *l = log_new(1);
+	struct mt_byte_ring *r = mt_alog_ring(l, 0);
+	struct mt_alog_output_stats st;
+
+	w[0].draw = w[1].draw = (struct mt_alog_draw){500000, false};
+	w[2].draw = (struct mt_alog_draw){500000, true};
+	w[2].key = 7;
+	w[3].draw = (struct mt_alog_draw){1000000, false};
+	set(l, w, 4);
+	for (uint32_t i = 0; i < 2000; i++) {
+		reserve(r)->started = i;
+		mt_byte_ring_publish(r);
+	}
+	mt_alog_stop(l, MT_ALOG_STOP);
+	st = counted(l, 0);
+	CU_ASSERT(st.wanted > 800 && st.wanted < 1200);
+	CU_ASSERT_EQUAL(counted(l, 1).wanted, st.wanted);
+	st = counted(l, 2);
+	CU_ASSERT(st.wanted > 800 && st.wanted < 1200);
+	CU_ASSERT_EQUAL(counted(l, 3).wanted, 0);
+	mt_alog_free(l);
+}
+
+/* An output with another draw is another output. */
+static void test_draw_changes(void)
+{
+	struct mt_alog_want w = wants("draw_changes", FORMAT);
+	struct mt_alog *l = log_new(1);
+
+	w.draw.skips = 1;
+	set(l, &w, 1);
+	set(l, &w, 1);
+	CU_ASSERT_EQUAL(counted(l, 0).number, 1);
+	w.draw.skips = 2;
+	set(l, &w, 1);
+	CU_ASSERT_EQUAL(counted(l, 0).number, 2);
+	w.draw.own = true;
+	set(l, &w, 1);
+	CU_ASSERT_EQUAL(counted(l, 0).number, 3);
+	free_log(l);
+}
+
 /* Outputs stay while their keys change. */
 static void test_scopes_change(void)
 {
@@ -790,6 +838,8 @@ const struct mt_test log_tests[] = {
 	{"scopes change", test_scopes_change},
 	{"filters of outputs", test_filters},
 	{"filters change", test_filter_changes},
+	{"draws of outputs", test_draws},
+	{"draws change", test_draw_changes},
 	{"totals rise over outputs that come and go", test_totals},
 	{"totals keep losses", test_total_lost},
 	{"totals have a limit", test_many_totals},

@@ -393,10 +393,87 @@ static void logs_of_listeners(void)
 	mt_conf_destroy(conf);
 }
 
+#define FILTERED(filter)                                                                           \
+	"{'name': 'a', 'filter': {" filter "}, 'typed_config': {'@type': "                         \
+	"'type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog'}}"
+#define CEL_FILTER(expression)                                                                     \
+	"'extension_filter': {'name': 'x', 'typed_config': {'@type': 'type.googleapis.com/"        \
+	"envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter', 'expression': "         \
+	"'" expression "'}}"
+
+/* Logs that differ in their filters are outputs of their own; a bad expression costs only its log. */
+static void filtered_logs(void)
+{
+	static const char *const logs = LOGGED("240.240.0.1",
+		FILTERED(
+			"'response_flag_filter': {'flags': ['NR', "
+			"'UH']}") ", " FILTERED("'duratio"
+						"n_"
+						"filter':"
+						" {'"
+						"comparis"
+						"on': "
+						"{'op': "
+						"'NE', "
+						"'value':"
+						" {'"
+						"default_"
+						"value': "
+						"5}}}") ", " FILTERED("'header_filter': "
+								      "{'header': {'name': "
+								      "'user', "
+								      "'prefix_match': 'a', "
+								      "'treat_missing_"
+								      "header_as_empty': "
+								      "true}}") ","
+										" " FILTERED(
+											"'header_"
+											"filter': "
+											"{'header':"
+											" "
+											"{'name': "
+											"'user', "
+											"'invert_"
+											"match': "
+											"true}}") ","
+												  " " FILTERED(CEL_FILTER("response.code >= 400")) ", " FILTERED(CEL_FILTER(
+													  "response.code >=")) ", " FILTERED("'and_filter': {'filters': [{'runtime_filter': {'percent_sampled': "
+																	     "{'numerator': 25}}}, {'not_health_check_filter': {}}]}") ", " FILTERED("'runtime_filter': {'percent_sampled': {'numerator': 25}}"));
+	struct mt_conf *conf = new_conf();
+	struct mt_model *m = mt_model_new(), *p = part(MT_XDS_LDS, logs, 1);
+	const struct mt_access_output *o;
+	struct mt_snapshot *s;
+	struct mt_diags diags;
+
+	mt_diags_init(&diags);
+	CU_ASSERT_EQUAL(mt_model_share(m, p), 0);
+	mt_model_free(p);
+	s = mt_conf_compile(conf, m, &diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s->log);
+	CU_ASSERT_EQUAL_FATAL(s->log->n_outputs, 7);
+	o = s->log->outputs;
+	CU_ASSERT_STRING_EQUAL(
+		o[0].filter, "response.flags / 2 % 2 == 1 || response.flags / 256 % 2 == 1");
+	CU_ASSERT_STRING_EQUAL(o[4].filter, "response.code >= 400");
+	CU_ASSERT_STRING_EQUAL(o[5].filter, "(true) && (true)");
+	CU_ASSERT_PTR_NULL(o[6].filter);
+	CU_ASSERT_EQUAL(o[4].draw.skips, 0);
+	CU_ASSERT_EQUAL(o[5].draw.skips, 750000);
+	CU_ASSERT_EQUAL(o[6].draw.skips, 750000);
+	CU_ASSERT_EQUAL(scope_at(s, "240.240.0.1")->n, 8);
+	CU_ASSERT_EQUAL(scope_at(s, "240.240.0.1")->keys[7], o[6].key);
+	mt_conf_discard(conf, s, NOW);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	mt_conf_destroy(conf);
+}
+
 const struct mt_test mesh_istio_tests[] = {
 	{"istio", istio},
 	{"logs that proxies share", shared_logs},
 	{"logs of calls without a service", unserved_calls},
 	{"logs of listeners", logs_of_listeners},
+	{"logs with filters", filtered_logs},
 	{0},
 };

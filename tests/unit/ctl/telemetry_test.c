@@ -90,7 +90,7 @@ static void test_repaired(void)
 {
 	char dir[] = "/tmp/unit-ctl-XXXXXX", missing[64], path[] = "missing/calls.log";
 	struct mt_alog_want want = {"MeshConfig mesh: accessLogFile", {dir, path, 0},
-		{NULL, 0, MT_ALOG_TEXT, false}, 0, true, true, NULL, NULL};
+		{NULL, 0, MT_ALOG_TEXT, false}, 0, true, true, NULL, NULL, {0, false}};
 	struct mt_ctl_env env = {.node = "edge-1"};
 	struct mt_err e = {""};
 	struct mt_ctl *c;

@@ -177,8 +177,8 @@ static void not_written(void)
 		{"{'name': 'a', 'typed_config': {'@type': '" LOGS
 		 "grpc.v3.TcpGrpcAccessLogConfig'}}",
 			".typed_config: any but files"},
-		{FILE_LOG "'/a'}, 'filter': {'not_health_check_filter': {}}}",
-			".filter: filters are not evaluated"},
+		{FILE_LOG "'/a'}, 'filter': {'traceable_filter': {}}}",
+			".filter: one that cannot be evaluated exactly"},
 		{FILE_LOG "''}}", ".typed_config: without a path"},
 		{FILE_LOG "'/a\\n'}}", ".typed_config: without a path"},
 		{FILE_LOG "'/a', 'log_format': {}}}", ".typed_config: without a path, or"},
@@ -249,7 +249,193 @@ static void tracing(void)
 	}
 }
 
+/* "EXPRESSION skips N own"; "all": no expression; "none": the log has no lines. */
+static const char *filter_of(const char *filter, const char **ignored)
+{
+	static char found[512], words[1024];
+	char config[2048];
+	struct mapped m;
+	const struct mt_chain_logs *all;
+
+	snprintf(config, sizeof(config),
+		TCP
+		", 'access_log': [{'filter': {%s}, 'name': 'a', 'typed_config': {'@type': '" LOGS
+		"stream.v3.StdoutAccessLog'}}]}",
+		filter);
+	m = map_text(MT_XDS_LDS, in_text(LISTENER, config));
+	if (m.rc)
+		printf("\n  %s\n", m.why.text);
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	all = &((const struct mt_res_listener *)(const void *)m.m.meta)->chains[0].logs;
+	snprintf(words, sizeof(words), "%s", ignored_str(&m));
+	*ignored = words;
+	if (!all->n)
+		snprintf(found, sizeof(found), "none");
+	else if (all->v[0].skips)
+		snprintf(found, sizeof(found), "%s skips %u%s",
+			all->v[0].filter ? all->v[0].filter : "all", all->v[0].skips,
+			all->v[0].own_draw ? " own" : "");
+	else
+		snprintf(found, sizeof(found), "%s", all->v[0].filter ? all->v[0].filter : "all");
+	unmap(&m);
+	return found;
+}
+
+/* Filters are expressions of CEL, or they cost their log with a note, and nothing else. */
+static void filters(void)
+{
+	static const struct {
+		const char *filter, *found;
+	} rows[] = {
+		{"'status_code_filter': {'comparison': {'op': 'GE', 'value': {'default_value': "
+		 "400, 'runtime_key': 'k'}}}",
+			"response.code >= 400"},
+		{"'status_code_filter': {'comparison': {'op': 'LE', 'value': {'default_value': "
+		 "399, 'runtime_key': 'k'}}}",
+			"response.code <= 399"},
+		{"'status_code_filter': {'comparison': {'op': 'NE', 'value': {'default_value': "
+		 "200, 'runtime_key': 'k'}}}",
+			"response.code != 200"},
+		{"'status_code_filter': {'comparison': {'value': {}}}", "response.code == 0"},
+		{"'status_code_filter': {'comparison': {}}", "none"},
+		{"'status_code_filter': {}", "none"},
+		{"'duration_filter': {'comparison': {'op': 'GE', 'value': {'default_value': 250, "
+		 "'runtime_key': 'k'}}}",
+			"request.duration >= duration('250ms')"},
+		{"'duration_filter': {'comparison': {'op': 'LE', 'value': {'default_value': 250, "
+		 "'runtime_key': 'k'}}}",
+			"request.duration < duration('251ms')"},
+		{"'duration_filter': {'comparison': {'op': 'EQ', 'value': {'default_value': 0, "
+		 "'runtime_key': 'k'}}}",
+			"request.duration >= duration('0ms') && request.duration < "
+			"duration('1ms')"},
+		{"'duration_filter': {'comparison': {'op': 'NE', 'value': {'default_value': "
+		 "4294967295, 'runtime_key': 'k'}}}",
+			"request.duration < duration('4294967295ms') || request.duration >= "
+			"duration('4294967296ms')"},
+		{"'not_health_check_filter': {}", "all"},
+		{"'runtime_filter': {'runtime_key': 'k', 'percent_sampled': {'numerator': 125, "
+		 "'denominator': 'TEN_THOUSAND'}}",
+			"all skips 987500"},
+		{"'runtime_filter': {'percent_sampled': {'numerator': 100}}", "all"},
+		{"'runtime_filter': {'runtime_key': 'k', 'use_independent_randomness': true}",
+			"all skips 1000000 own"},
+		{"'and_filter': {'filters': [{'status_code_filter': {'comparison': {'op': 'GE', "
+		 "'value': {'default_value': 500, 'runtime_key': 'k'}}}}, {'runtime_filter': "
+		 "{'percent_sampled': {'numerator': 50}}}]}",
+			"(response.code >= 500) && (true) skips 500000"},
+		{"'or_filter': {'filters': [{'status_code_filter': {'comparison': {'op': 'GE', "
+		 "'value': {'default_value': 500, 'runtime_key': 'k'}}}}, {'response_flag_filter': "
+		 "{'flags': ['NR']}}]}",
+			"(response.code >= 500) || (response.flags / 256 % 2 == 1)"},
+		{"'and_filter': {'filters': [{'or_filter': {'filters': [{'status_code_filter': "
+		 "{'comparison': {'op': 'GE', 'value': {'default_value': 500, 'runtime_key': "
+		 "'k'}}}}, {'response_flag_filter': {'flags': ['NR']}}]}}, "
+		 "{'not_health_check_filter': {}}]}",
+			"((response.code >= 500) || (response.flags / 256 % 2 == 1)) && (true)"},
+		{"'or_filter': {'filters': [{'status_code_filter': {'comparison': {'op': 'GE', "
+		 "'value': {'default_value': 500, 'runtime_key': 'k'}}}}, {'runtime_filter': "
+		 "{'percent_sampled': {'numerator': 50}}}]}",
+			"none"},
+		{"'and_filter': {'filters': [{'runtime_filter': {'percent_sampled': {'numerator': "
+		 "50}}}, {'runtime_filter': {'percent_sampled': {'numerator': 50}}}]}",
+			"none"},
+		{"'and_filter': {}", "none"},
+		{"'and_filter': {'filters': [{'status_code_filter': {'comparison': {'op': 'GE', "
+		 "'value': {'default_value': 500, 'runtime_key': 'k'}}}}, {}]}",
+			"none"},
+		{"'response_flag_filter': {}", "response.flags != 0"},
+		{"'response_flag_filter': {'flags': ['NR', 'LH', 'UH']}",
+			"response.flags / 2 % 2 == 1 || response.flags / 256 % 2 == 1"},
+		{"'response_flag_filter': {'flags': ['LH', 'DO']}", "false"},
+		{"'response_flag_filter': {'flags': ['NR', 'XX']}", "none"},
+		{"'header_filter': {'header': {'name': 'user', 'exact_match': 'a'}}",
+			"request.headers[\"user\"] == \"a\""},
+		{"'header_filter': {'header': {'name': 'user', 'string_match': {'prefix': 'a'}}}",
+			"request.headers[\"user\"].startsWith(\"a\")"},
+		{"'header_filter': {'header': {'name': 'user', 'suffix_match': 'a', "
+		 "'invert_match': true}}",
+			"!(request.headers[\"user\"].endsWith(\"a\"))"},
+		{"'header_filter': {'header': {'name': 'user', 'contains_match': 'a', "
+		 "'treat_missing_header_as_empty': true}}",
+			"(\"user\" in request.headers ? request.headers[\"user\"] : "
+			"\"\").contains(\"a\")"},
+		{"'header_filter': {'header': {'name': 'user', 'string_match': {'safe_regex': "
+		 "{'regex': 'a\\\\d'}}}}",
+			"request.headers[\"user\"].matches(\"^(?:a\\\\d)$\")"},
+		{"'header_filter': {'header': {'name': 'user', 'present_match': true}}",
+			"\"user\" in request.headers"},
+		{"'header_filter': {'header': {'name': 'user', 'present_match': false}}",
+			"!(\"user\" in request.headers)"},
+		{"'header_filter': {'header': {'name': 'user', 'invert_match': true}}",
+			"!(\"user\" in request.headers)"},
+		{"'header_filter': {'header': {'name': 'user', 'present_match': true, "
+		 "'treat_missing_header_as_empty': true}}",
+			"none"},
+		{"'header_filter': {'header': {'name': 'user', 'range_match': {'start': 1, 'end': "
+		 "2}}}",
+			"none"},
+		{"'header_filter': {'header': {'name': 'user', 'string_match': {'exact': 'a', "
+		 "'ignore_case': true}}}",
+			"none"},
+		{"'header_filter': {'header': {'name': 'user', 'exact_match': 'a\\nb'}}", "none"},
+		{"'header_filter': {'header': {'name': ':path', 'exact_match': 'a'}}", "none"},
+		{"'header_filter': {}", "none"},
+		{"'extension_filter': {'name': 'x', 'typed_config': {'@type': '" LOGS
+		 "filters.cel.v3.ExpressionFilter', 'expression': 'response.code != 200'}}",
+			"response.code != 200"},
+		{"'extension_filter': {'name': 'x', 'typed_config': {'@type': '" LOGS
+		 "filters.cel.v3.ExpressionFilter'}}",
+			"none"},
+		{"'extension_filter': {'name': 'x', 'typed_config': {'@type': '" LOGS
+		 "filters.process_ratelimit.v3.ProcessRateLimitFilter'}}",
+			"none"},
+		{"'extension_filter': {'name': 'x'}", "none"},
+		{"'traceable_filter': {}", "none"},
+		{"'grpc_status_filter': {}", "none"},
+		{"'metadata_filter': {}", "none"},
+		{"'log_type_filter': {}", "none"},
+		{"", "none"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const char *ignored, *found = filter_of(rows[i].filter, &ignored);
+		bool none = strcmp(rows[i].found, "none") == 0;
+
+		CU_ASSERT_STRING_EQUAL(found, rows[i].found);
+		CU_ASSERT_EQUAL(
+			strstr(ignored, ".filter: one that cannot be evaluated exactly") != NULL,
+			none);
+		if (strcmp(found, rows[i].found) != 0)
+			printf("\n  %s: %s\n", rows[i].filter, found);
+	}
+}
+
+/* not_health_check_filter in so many others. */
+static const char *nested(uint32_t depth)
+{
+	static char text[512];
+	char *to = text;
+
+	for (uint32_t i = 0; i < depth; i++)
+		to = stpcpy(to, "'and_filter': {'filters': [{");
+	to = stpcpy(to, "'not_health_check_filter': {}");
+	for (uint32_t i = 0; i < depth; i++)
+		to = stpcpy(to, "}]}");
+	return text;
+}
+
+/* Filters may be in each other, up to a limit. */
+static void deep_filters(void)
+{
+	const char *ignored;
+
+	CU_ASSERT_STRING_EQUAL(filter_of(nested(2), &ignored), "((true))");
+	CU_ASSERT_STRING_NOT_EQUAL(filter_of(nested(8), &ignored), "none");
+	CU_ASSERT_STRING_EQUAL(filter_of(nested(9), &ignored), "none");
+}
+
 const struct mt_test map_access_log_tests[] = {{"loggers", loggers}, {"logs of opaque TCP", of_tcp},
 	{"logs of a listener", of_listener}, {"logs of an extension", of_extension},
 	{"log_formats", formats}, {"logs that are not written", not_written}, {"tracing", tracing},
-	{0}};
+	{"filters of logs", filters}, {"filters in each other", deep_filters}, {0}};
