@@ -13,6 +13,7 @@ int main(int argc, char **argv)
 		{"sink", sink_tests},
 		{"sink file", sink_file_tests},
 		{"log", log_tests},
+		{"outputs of the log", output_tests},
 		{"filter", filter_tests},
 		{"kept", kept_tests},
 		{"wire", wire_tests},

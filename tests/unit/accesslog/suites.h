@@ -6,8 +6,8 @@
 #include "mt_test.h"
 
 extern const struct mt_test format_tests[], json_tests[], render_tests[], sink_tests[],
-	sink_file_tests[], log_tests[], filter_tests[], kept_tests[], wire_tests[], net_tests[],
-	endings_tests[];
+	sink_file_tests[], log_tests[], output_tests[], filter_tests[], kept_tests[], wire_tests[],
+	net_tests[], endings_tests[];
 
 /* The call of docs/internals/accesslog.md: a Dubbo call that the server answered. */
 void record_of_call(struct mt_alog_record *r);
