@@ -131,26 +131,9 @@ static enum mt_dhcp6_verdict check_option(const struct option *o, uint8_t in, ui
 	return MT_DHCP6_REPLY;
 }
 
-/* Checks the options in an address or a prefix. They contain no others. */
-static enum mt_dhcp6_verdict check_leaves(struct mt_slice at)
-{
-	uint32_t seen = 0;
-	struct option o;
-
-	while (at.len) {
-		enum mt_dhcp6_verdict v;
-
-		if (!take(&at, &o))
-			return MT_DHCP6_TRUNCATED;
-		v = check_option(&o, IN_ADDRESS, &seen);
-		if (v != MT_DHCP6_REPLY)
-			return v;
-	}
-	return MT_DHCP6_REPLY;
-}
-
-/* Checks the options in an IA. */
-static enum mt_dhcp6_verdict check_ia(struct mt_slice at, uint8_t in)
+/* Checks the options in a container, and calls `each` for each of them. */
+static enum mt_dhcp6_verdict check_options(struct mt_slice at, uint8_t in,
+	enum mt_dhcp6_verdict (*each)(struct request *r, const struct option *o), struct request *r)
 {
 	uint32_t seen = 0;
 	struct option o;
@@ -161,14 +144,27 @@ static enum mt_dhcp6_verdict check_ia(struct mt_slice at, uint8_t in)
 		if (!take(&at, &o))
 			return MT_DHCP6_TRUNCATED;
 		v = check_option(&o, in, &seen);
-		if (v == MT_DHCP6_REPLY && o.code == ADDRESS)
-			v = check_leaves(slice_after(o.data, ADDRESS_HEAD));
-		else if (v == MT_DHCP6_REPLY && o.code == PREFIX)
-			v = check_leaves(slice_after(o.data, PREFIX_HEAD));
+		if (v == MT_DHCP6_REPLY)
+			v = each(r, &o);
 		if (v != MT_DHCP6_REPLY)
 			return v;
 	}
 	return MT_DHCP6_REPLY;
+}
+
+/* Addresses and prefixes contain no containers. */
+static enum mt_dhcp6_verdict pass(struct request *r, const struct option *o)
+{
+	return MT_DHCP6_REPLY;
+}
+
+/* The options of an address or a prefix in an IA. */
+static enum mt_dhcp6_verdict check_leaf(struct request *r, const struct option *o)
+{
+	uint32_t head = o->code == ADDRESS ? ADDRESS_HEAD : o->code == PREFIX ? PREFIX_HEAD : 0;
+
+	return head ? check_options(slice_after(o->data, head), IN_ADDRESS, pass, r)
+		    : MT_DHCP6_REPLY;
 }
 
 static enum mt_dhcp6_verdict add_ia(struct request *r, const struct option *ia)
@@ -179,7 +175,8 @@ static enum mt_dhcp6_verdict add_ia(struct request *r, const struct option *ia)
 		if (r->ias[i].code == ia->code && memcmp(r->ias[i].data.p, ia->data.p, 4) == 0)
 			return MT_DHCP6_DUPLICATED;
 	r->ias[r->n_ias++] = *ia;
-	return check_ia(slice_after(ia->data, head_of(ia)), ia->code == IA_PD ? IN_PD : IN_IA);
+	return check_options(slice_after(ia->data, head_of(ia)), ia->code == IA_PD ? IN_PD : IN_IA,
+		check_leaf, r);
 }
 
 static enum mt_dhcp6_verdict add_list(struct request *r, struct mt_slice list)
@@ -223,9 +220,6 @@ static enum mt_dhcp6_verdict keep(struct request *r, const struct option *o)
 /* Reads a message of a client. */
 static enum mt_dhcp6_verdict read_message(struct request *r, struct mt_slice at)
 {
-	uint32_t seen = 0;
-	struct option o;
-
 	if (at.len < HEAD_LEN)
 		return MT_DHCP6_TRUNCATED;
 	r->type = at.p[0];
@@ -236,18 +230,7 @@ static enum mt_dhcp6_verdict read_message(struct request *r, struct mt_slice at)
 		return MT_DHCP6_FROM_SERVER;
 	if (r->type >= MT_ARRAY_LEN(kinds) || !kinds[r->type].known)
 		return MT_DHCP6_UNKNOWN;
-	for (at = slice_after(at, HEAD_LEN); at.len;) {
-		enum mt_dhcp6_verdict v;
-
-		if (!take(&at, &o))
-			return MT_DHCP6_TRUNCATED;
-		v = check_option(&o, IN_MESSAGE, &seen);
-		if (v == MT_DHCP6_REPLY)
-			v = keep(r, &o);
-		if (v != MT_DHCP6_REPLY)
-			return v;
-	}
-	return MT_DHCP6_REPLY;
+	return check_options(slice_after(at, HEAD_LEN), IN_MESSAGE, keep, r);
 }
 
 /* ---- addresses and identifiers -------------------------------------------------------------- */
