@@ -367,6 +367,8 @@ extern const char *const cf_kind_words[];
 /* enum mt_msg_kind, by the index of its word. */
 extern const uint8_t cf_kind_of[];
 
+/* Calls fn for each item of a list, or once for a node that is not a list. */
+void cf_read_each(struct mt_fctx *c, const struct mt_ynode *n, mt_field_fn *fn, void *obj);
 /*
  * A map of fields, or a list of up to 64, as an array of the section's structs. NULL: reported, or
  * without memory.

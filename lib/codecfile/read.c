@@ -106,34 +106,54 @@ void cf_read_ref(struct mt_fctx *c, const struct mt_ynode *n, struct cf_ref *out
 		cf_read_number(c, n, &((struct cf_##type *)obj)->member);                          \
 	}
 
+void cf_read_each(struct mt_fctx *c, const struct mt_ynode *n, mt_field_fn *fn, void *obj)
+{
+	uint32_t i = 0;
+
+	if (n->type != MT_Y_SEQ) {
+		fn(c, n, obj);
+		return;
+	}
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		uint32_t mark = mt_path_push_index(c, i++);
+
+		fn(c, k, obj);
+		mt_path_pop(c, mark);
+	}
+}
+
+/* An array that is being filled. */
+struct filled {
+	const struct mt_section *section;
+	uint8_t *items;
+	uint32_t n;
+};
+
+static void read_item(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct filled *f = obj;
+
+	mt_section_read(c, f->section, n, f->items + (size_t)f->section->size * f->n++);
+}
+
 /* A map of fields, or a list of such maps, into an array. */
 void *cf_read_many(
 	struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n, uint32_t *count)
 {
-	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1, i = 0;
-	uint8_t *items;
+	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1;
+	struct filled f = {.section = s};
 
 	*count = 0;
 	if (many > 64) {
 		mt_f_error(c, n->line, "write 64 at most", "too many items");
 		return NULL;
 	}
-	items = mt_region_alloc(&c->model->region, (size_t)s->size * (many ? many : 1));
-	if (!items)
+	f.items = mt_region_alloc(&c->model->region, (size_t)s->size * (many ? many : 1));
+	if (!f.items)
 		return NULL;
-	if (n->type != MT_Y_SEQ) {
-		mt_section_read(c, s, n, items);
-		*count = 1;
-		return items;
-	}
-	for (const struct mt_ynode *k = n->first; k; k = k->next, i++) {
-		uint32_t mark = mt_path_push_index(c, i);
-
-		mt_section_read(c, s, k, items + (size_t)s->size * i);
-		mt_path_pop(c, mark);
-	}
-	*count = i;
-	return items;
+	cf_read_each(c, n, read_item, &f);
+	*count = f.n;
+	return f.items;
 }
 
 /* ---- frame ---------------------------------------------------------------------------------- */
@@ -155,28 +175,33 @@ WHEN_FIELD(frame, when)
 REF_FIELD(frame, from)
 REF_FIELD(frame, end)
 
+struct refs {
+	struct cf_ref *v;
+	uint32_t n;
+};
+
+static void read_ref(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct refs *r = obj;
+
+	cf_read_ref(c, n, &r->v[r->n++]);
+}
+
 void cf_read_refs(
 	struct mt_fctx *c, const struct mt_ynode *n, struct cf_ref **refs, uint32_t *count)
 {
-	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1, i = 0;
+	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1;
+	struct refs r = {.n = 0};
 
 	if (many > 8) {
 		mt_f_error(c, n->line, "write 8 at most", "too many places");
 		return;
 	}
-	*refs = mt_region_alloc(&c->model->region, sizeof(**refs) * (many ? many : 1));
-	if (!*refs)
-		return;
-	if (n->type != MT_Y_SEQ) {
-		cf_read_ref(c, n, &(*refs)[(*count)++]);
-		return;
-	}
-	for (const struct mt_ynode *k = n->first; k; k = k->next) {
-		uint32_t mark = mt_path_push_index(c, i++);
-
-		cf_read_ref(c, k, &(*refs)[(*count)++]);
-		mt_path_pop(c, mark);
-	}
+	r.v = mt_region_alloc(&c->model->region, sizeof(*r.v) * (many ? many : 1));
+	if (r.v)
+		cf_read_each(c, n, read_ref, &r);
+	*refs = r.v;
+	*count = r.n;
 }
 
 static void read_frame_length(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

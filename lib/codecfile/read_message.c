@@ -16,8 +16,9 @@ static const char *const class_words[] = {
 
 /* ---- kinds ---------------------------------------------------------------------------------- */
 
-static void read_kind(struct mt_fctx *c, const struct mt_ynode *n, struct cf_kinds *out)
+static void read_kind(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
+	struct cf_kinds *out = obj;
 	struct mt_num word = {0};
 
 	if (mt_read_word(c, n, cf_kind_words, &word))
@@ -27,21 +28,9 @@ static void read_kind(struct mt_fctx *c, const struct mt_ynode *n, struct cf_kin
 /* A kind, or a list of them. */
 static void read_kinds(struct mt_fctx *c, const struct mt_ynode *n, struct cf_kinds *out)
 {
-	uint32_t i = 0;
-
 	out->line = n->line;
-	if (n->type == MT_Y_SCALAR) {
-		read_kind(c, n, out);
-		return;
-	}
-	if (!mt_want_list(c, n, "a kind of message or a list of them"))
-		return;
-	for (const struct mt_ynode *k = n->first; k; k = k->next) {
-		uint32_t mark = mt_path_push_index(c, i++);
-
-		read_kind(c, k, out);
-		mt_path_pop(c, mark);
-	}
+	if (n->type == MT_Y_SCALAR || mt_want_list(c, n, "a kind of message or a list of them"))
+		cf_read_each(c, n, read_kind, out);
 }
 
 WHEN_FIELD(message, when)
@@ -86,6 +75,23 @@ void cf_read_messages(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 /* ---- ids, status, deadline ------------------------------------------------------------------- */
 
+/* Reads items. A scalar is an item with a place alone, which is at this offset. */
+static void *read_placed(struct mt_fctx *c, const struct mt_section *s, size_t place,
+	const struct mt_ynode *n, uint32_t *count)
+{
+	uint8_t *item;
+
+	if (n->type != MT_Y_SCALAR)
+		return cf_read_many(c, s, n, count);
+	item = mt_region_alloc(&c->model->region, s->size);
+	if (!item)
+		return NULL;
+	*(struct mt_origin *)item = (struct mt_origin){c->file, n->line};
+	cf_read_ref(c, n, (struct cf_ref *)(item + place));
+	*count = 1;
+	return item;
+}
+
 REF_FIELD(id, place)
 KINDS_FIELD(id)
 
@@ -122,24 +128,22 @@ void cf_read_ids(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct cf_variant *v = obj;
 
-	if (n->type != MT_Y_SCALAR) {
-		v->ids = cf_read_many(c, &sec_id, n, &v->n_ids);
-		return;
-	}
-	v->ids = mt_region_alloc(&c->model->region, sizeof(*v->ids));
-	if (!v->ids)
-		return;
-	v->ids->origin = (struct mt_origin){c->file, n->line};
-	cf_read_ref(c, n, &v->ids->place);
-	v->n_ids = 1;
+	v->ids = read_placed(c, &sec_id, offsetof(struct cf_id, place), n, &v->n_ids);
 }
 
 REF_FIELD(status, place)
 KINDS_FIELD(status)
 
+static void read_number(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	struct cf_class *out = obj;
+
+	out->n += cf_read_number(c, n, &out->values[out->n]);
+}
+
 static void read_class(struct mt_fctx *c, const struct mt_ynode *n, struct cf_class *out)
 {
-	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1, i = 0;
+	uint32_t many = n->type == MT_Y_SEQ ? n->n : 1;
 
 	out->line = n->line;
 	if (n->type == MT_Y_MAP) {
@@ -153,19 +157,8 @@ static void read_class(struct mt_fctx *c, const struct mt_ynode *n, struct cf_cl
 		return;
 	}
 	out->values = mt_region_alloc(&c->model->region, sizeof(*out->values) * (many ? many : 1));
-	if (!out->values)
-		return;
-	if (n->type != MT_Y_SEQ) {
-		out->n = cf_read_number(c, n, out->values);
-		return;
-	}
-	for (const struct mt_ynode *k = n->first; k; k = k->next) {
-		uint32_t mark = mt_path_push_index(c, i++);
-
-		if (cf_read_number(c, k, &out->values[out->n]))
-			out->n++;
-		mt_path_pop(c, mark);
-	}
+	if (out->values)
+		cf_read_each(c, n, read_number, out);
 }
 
 #define CLASS_FIELD(member, index)                                                                 \
@@ -373,14 +366,6 @@ void cf_read_searches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct cf_variant *v = obj;
 
-	if (n->type != MT_Y_SCALAR) {
-		v->searches = cf_read_many(c, &sec_search, n, &v->n_searches);
-		return;
-	}
-	v->searches = mt_region_alloc(&c->model->region, sizeof(*v->searches));
-	if (!v->searches)
-		return;
-	v->searches->origin = (struct mt_origin){c->file, n->line};
-	cf_read_ref(c, n, &v->searches->place);
-	v->n_searches = 1;
+	v->searches =
+		read_placed(c, &sec_search, offsetof(struct cf_search, place), n, &v->n_searches);
 }

@@ -228,8 +228,9 @@ static void read_fields(struct mt_fctx *c, const struct mt_ynode *n, struct cf_i
 
 /* ---- local replies --------------------------------------------------------------------------- */
 
-static void read_reason(struct mt_fctx *c, const struct mt_ynode *n, struct cf_reply *r)
+static void read_reason(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
+	struct cf_reply *r = obj;
 	struct mt_num word = {0};
 
 	if (mt_read_word(c, n, cf_reason_words, &word))
@@ -238,20 +239,8 @@ static void read_reason(struct mt_fctx *c, const struct mt_ynode *n, struct cf_r
 
 static void read_for(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	uint32_t i = 0;
-
-	if (n->type == MT_Y_SCALAR) {
-		read_reason(c, n, obj);
-		return;
-	}
-	if (!mt_want_list(c, n, "a reason or a list of them"))
-		return;
-	for (const struct mt_ynode *k = n->first; k; k = k->next) {
-		uint32_t mark = mt_path_push_index(c, i++);
-
-		read_reason(c, k, obj);
-		mt_path_pop(c, mark);
-	}
+	if (n->type == MT_Y_SCALAR || mt_want_list(c, n, "a reason or a list of them"))
+		cf_read_each(c, n, read_reason, obj);
 }
 
 static void read_code(struct mt_fctx *c, const struct mt_ynode *n, struct cf_reply *r)

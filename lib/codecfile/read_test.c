@@ -13,8 +13,9 @@ static void add_range(struct mt_fctx *c, struct cf_test *t, uint64_t lo, uint64_
 }
 
 /* A value: its text is kept too, because only resolve.c knows the place's type. */
-static void read_value(struct mt_fctx *c, const struct mt_ynode *n, struct cf_test *t)
+static void read_value(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
+	struct cf_test *t = obj;
 	struct cf_num num = {0};
 	struct mt_text text = {0};
 	uint32_t errors = c->diags->errors;
@@ -38,33 +39,22 @@ static void read_value(struct mt_fctx *c, const struct mt_ynode *n, struct cf_te
 
 static void read_values(struct mt_fctx *c, const struct mt_ynode *n, struct cf_test *t)
 {
-	uint32_t i = 0;
-
 	if (n->type == MT_Y_MAP) {
 		mt_f_error(c, n->line, "write a number or a text, or several as a list",
 			"must be a value or a list of values, is a map");
 		return;
 	}
-	if (n->type != MT_Y_SEQ) {
-		read_value(c, n, t);
-		return;
-	}
-	if (n->n == 0) {
+	if (n->type == MT_Y_SEQ && n->n == 0) {
 		mt_f_error(c, n->line, "write a value, or remove the condition",
 			"it is compared with nothing");
 		return;
 	}
 	/* One mistake for the list instead of one for each further value. */
-	if (n->n > CF_RANGES) {
+	if (n->type == MT_Y_SEQ && n->n > CF_RANGES) {
 		mt_f_error(c, n->line, "write 16 at most", "too many values");
 		return;
 	}
-	for (const struct mt_ynode *k = n->first; k; k = k->next) {
-		uint32_t mark = mt_path_push_index(c, i++);
-
-		read_value(c, k, t);
-		mt_path_pop(c, mark);
-	}
+	cf_read_each(c, n, read_value, t);
 }
 
 struct conditions {
