@@ -359,12 +359,6 @@ static const struct mt_codec_table *compile(struct mt_region *region, struct mt_
 	return t;
 }
 
-const struct mt_codec_table *mt_codecfile_compile(struct mt_region *region, struct mt_diags *diags,
-	const char *file, const struct mt_ynode *root)
-{
-	return compile(region, diags, &(struct subject){.file = file, .root = root}, NULL);
-}
-
 const struct mt_codec_table *mt_codecfile_object(
 	struct mt_region *region, struct mt_diags *diags, const struct mt_codec_document *d)
 {

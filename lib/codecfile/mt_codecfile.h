@@ -27,16 +27,11 @@
 
 #include "mt_codec_table.h"
 #include "mt_diag.h"
-#include "mt_yaml.h"
 
 /*
- * Compiles a document. The table lives in `region`. NULL: it has mistakes, which were added to
- * `diags`, or there is no memory.
+ * Parses a text and compiles its only document. The table lives in `region`. NULL: it has mistakes,
+ * which were added to `diags`, or there is no memory.
  */
-const struct mt_codec_table *mt_codecfile_compile(struct mt_region *region, struct mt_diags *diags,
-	const char *file, const struct mt_ynode *root);
-
-/* Parses a text and compiles its only document. */
 const struct mt_codec_table *mt_codecfile_text(struct mt_region *region, struct mt_diags *diags,
 	const char *file, const char *text, size_t len);
 

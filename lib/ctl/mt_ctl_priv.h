@@ -217,8 +217,6 @@ const char *mt_ctl_transport(uint8_t protocol); /* "tcp", "udp", or "other" */
 /* The forwarded port at this address, that of TCP if there are two; NULL: none. */
 const struct mt_forward *mt_ctl_forward_at(
 	const struct mt_snapshot *s, const struct mt_addr *addr, uint16_t port);
-/* The node's own identity. True if it has a credential, or one is configured or expected. */
-bool mt_ctl_node_identity(const struct mt_ctl *c, struct mt_ctl_identity *out);
 /*
  * Identity number `which`, the node's own first. That one may be missing; then neither credential
  * nor `wanted` is set. False: there are no more.

@@ -28,8 +28,7 @@ enum mt_tls_reason {
 };
 
 const char *mt_tls_reason_name(enum mt_tls_reason r);
-const char *mt_tls_reason_words(enum mt_tls_reason r);
-/* "handshake failed: " and the words */
+/* "handshake failed: " and the words of mt_tls_reasons.def */
 const char *mt_tls_reason_failed(enum mt_tls_reason r);
 
 /*

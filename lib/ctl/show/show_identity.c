@@ -21,12 +21,6 @@ bool mt_ctl_identity_at(const struct mt_ctl *c, uint32_t which, struct mt_ctl_id
 	return c->env.who && c->env.who(c->env.arg, which, out);
 }
 
-bool mt_ctl_node_identity(const struct mt_ctl *c, struct mt_ctl_identity *out)
-{
-	(void)mt_ctl_identity_at(c, 0, out);
-	return out->credential || out->wanted;
-}
-
 const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_identity *who)
 {
 	if (!who->credential)
