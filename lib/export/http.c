@@ -14,6 +14,7 @@
 #include "mt_export_priv.h"
 
 #include "mt_addr.h"
+#include "mt_collect.h"
 #include "mt_grpc_tls.h"
 
 #include <curl/curl.h>
@@ -42,9 +43,8 @@ struct mt_export_post {
 	uint16_t port;
 	/* Of the message that is sent: addresses that are left to try, and servers that failed. */
 	uint32_t addrs_left, failed;
-	uint8_t *answer;
-	size_t len, head_len;
-	bool too_long;
+	struct mt_collected answer;
+	size_t head_len;
 	char error[CURL_ERROR_SIZE];
 	char why[128]; /* TLS cannot be spoken; "": it can */
 };
@@ -70,10 +70,8 @@ static void clear(struct mt_export_post *p)
 	p->easy = NULL;
 	curl_slist_free_all(p->connect_to);
 	p->connect_to = NULL;
-	free(p->answer);
-	p->answer = NULL;
-	p->len = p->head_len = 0;
-	p->too_long = false;
+	mt_collected_clear(&p->answer);
+	p->head_len = 0;
 	p->error[0] = p->why[0] = '\0';
 }
 
@@ -121,8 +119,9 @@ static void by_status(struct mt_export_queue *q, long status, long delay_s)
 	char why[64];
 
 	if (status >= 200 && status < 300) {
-		if (!p->too_long)
-			mt_export_answered(q, p->answer ? p->answer : (const uint8_t *)"", p->len);
+		if (!p->answer.too_long)
+			mt_export_answered(q, (const uint8_t *)(p->answer.p ? p->answer.p : ""),
+				p->answer.len);
 		clear(p);
 		mt_export_taken(q);
 		return;
@@ -148,8 +147,8 @@ static bool has_sent(const struct mt_export_post *p)
 static void ended(struct mt_export_queue *q, CURLcode rc)
 {
 	struct mt_export_post *p = q->post;
-	bool is_garbage =
-		p->too_long || rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY;
+	bool is_garbage = p->answer.too_long || rc == CURLE_UNSUPPORTED_PROTOCOL ||
+			  rc == CURLE_WEIRD_SERVER_REPLY;
 	curl_off_t delay_s = 0;
 	char why[CURL_ERROR_SIZE];
 	long status = 0;
@@ -157,15 +156,15 @@ static void ended(struct mt_export_queue *q, CURLcode rc)
 	curl_easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(p->easy, CURLINFO_RETRY_AFTER, &delay_s);
 	/* An answer that is too long has a status, too, unless there were only interim ones. */
-	if (status >= 200 && (rc == CURLE_OK || p->too_long)) {
+	if (status >= 200 && (rc == CURLE_OK || p->answer.too_long)) {
 		by_status(q, status, (long)MT_MIN(delay_s, (curl_off_t)INT32_MAX));
 		return;
 	}
 	snprintf(why, sizeof(why), "%s",
-		p->too_long   ? "the answer is too long"
-		: p->why[0]   ? p->why
-		: p->error[0] ? p->error
-			      : curl_easy_strerror(rc));
+		p->answer.too_long ? "the answer is too long"
+		: p->why[0]	   ? p->why
+		: p->error[0]	   ? p->error
+				   : curl_easy_strerror(rc));
 	if (has_sent(p))
 		again(q, is_garbage ? MT_EXPORT_bad_answer : MT_EXPORT_unavailable, why);
 	else
@@ -174,29 +173,14 @@ static void ended(struct mt_export_queue *q, CURLcode rc)
 
 /* ---- a request ------------------------------------------------------------------------------ */
 
-static size_t take(char *data, size_t size, size_t n, void *arg)
-{
-	struct mt_export_post *p = arg;
-	uint8_t *more;
-
-	p->too_long = n > ANSWER_MAX - p->len;
-	more = p->too_long ? NULL : realloc(p->answer, p->len + n + 1);
-	if (!more)
-		return 0;
-	memcpy(more + p->len, data, n);
-	p->answer = more;
-	p->len += n;
-	return n;
-}
-
 /* Only counts, because libcurl would keep a head of any length. */
 static size_t take_head(char *data, size_t size, size_t n, void *arg)
 {
 	struct mt_export_post *p = arg;
 
 	p->head_len += size * n;
-	p->too_long = p->head_len > ANSWER_MAX;
-	return p->too_long ? 0 : size * n;
+	p->answer.too_long = p->head_len > ANSWER_MAX;
+	return p->answer.too_long ? 0 : size * n;
 }
 
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
@@ -216,8 +200,9 @@ static bool set_limits(struct mt_export_post *p)
 	ok &= !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	ok &= !curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	ok &= !curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	ok &= !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
-	ok &= !curl_easy_setopt(c, CURLOPT_WRITEDATA, p);
+	p->answer.max = ANSWER_MAX;
+	ok &= !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, mt_collect);
+	ok &= !curl_easy_setopt(c, CURLOPT_WRITEDATA, &p->answer);
 	ok &= !curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_head);
 	ok &= !curl_easy_setopt(c, CURLOPT_HEADERDATA, p);
 	ok &= !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, p->error);

@@ -5,6 +5,7 @@
  */
 #include "mt_jwks_store_priv.h"
 
+#include "mt_collect.h"
 #include "mt_crypto.h"
 #include "mt_rights.h"
 #include "mt_sockaddr.h"
@@ -29,11 +30,9 @@ struct transfer {
 	CURL *easy;	   /* NULL: the host is being looked up */
 	CURLSH *addresses; /* of the host, for this request only */
 	struct curl_slist *entry;
-	char *text;
-	size_t len;
+	struct mt_collected text;
 	bool discovers; /* fetches the discovery document first */
-	bool too_long;
-	bool kept_out; /* an address was refused (mt_jwks_is_protected()) */
+	bool kept_out;	/* an address was refused (mt_jwks_is_protected()) */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -69,21 +68,6 @@ void mt_jwks_fetcher_wake(struct mt_jwks_fetcher *f)
 
 /* ---- one transfer ---------------------------------------------------------------------------- */
 
-static size_t take(char *p, size_t size, size_t n, void *arg)
-{
-	struct transfer *t = arg;
-	char *more;
-
-	t->too_long = n > MT_JWKS_MAX - t->len;
-	more = t->too_long ? NULL : realloc(t->text, t->len + n + 1);
-	if (!more)
-		return 0;
-	memcpy(more + t->len, p, n);
-	t->text = more;
-	t->len += n;
-	return n;
-}
-
 /*
  * Called for each address of a name; checks it, because a name in a rule may resolve to any
  * address.
@@ -111,13 +95,12 @@ static void clear(struct mt_jwks_fetcher *f, struct transfer *t)
 		curl_share_cleanup(t->addresses);
 	curl_slist_free_all(t->entry);
 	free(t->uri);
-	free(t->text);
+	mt_collected_clear(&t->text);
 	t->easy = NULL;
 	t->addresses = NULL;
 	t->entry = NULL;
-	t->uri = t->text = NULL;
-	t->len = 0;
-	t->too_long = t->kept_out = false;
+	t->uri = NULL;
+	t->kept_out = false;
 	t->error[0] = '\0';
 }
 
@@ -162,8 +145,9 @@ static bool set_options(const struct mt_jwks_fetcher *f, struct transfer *t)
 	ok &= !curl_easy_setopt(c, CURLOPT_MAXFILESIZE, (long)MT_JWKS_MAX);
 	ok &= !curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
 	ok &= !curl_easy_setopt(c, CURLOPT_USERAGENT, "meltemi/" MT_VERSION);
-	ok &= !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
-	ok &= !curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+	t->text.max = MT_JWKS_MAX;
+	ok &= !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, mt_collect);
+	ok &= !curl_easy_setopt(c, CURLOPT_WRITEDATA, &t->text);
 	ok &= !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->error);
 	ok &= !curl_easy_setopt(c, CURLOPT_PRIVATE, t);
 	ok &= !t->host.n || set_addresses(t);
@@ -215,6 +199,11 @@ static bool is_safe(const char *uri)
 	return strncmp(uri, "https://", 8) == 0;
 }
 
+static const char *text_of(const struct transfer *t)
+{
+	return t->text.p ? t->text.p : "";
+}
+
 /*
  * Continues with "jwks_uri" of the discovery document (OpenID Connect Discovery 1.0 §3). It must be
  * https if the issuer is https.
@@ -222,7 +211,7 @@ static bool is_safe(const char *uri)
 static bool go_on(struct mt_jwks_fetcher *f, struct transfer *t, struct mt_err *e)
 {
 	json_error_t why;
-	json_t *o = json_loadb(t->text ? t->text : "", t->len, JSON_REJECT_DUPLICATES, &why);
+	json_t *o = json_loadb(text_of(t), t->text.len, JSON_REJECT_DUPLICATES, &why);
 	const char *uri = json_string_value(json_object_get(o, "jwks_uri"));
 	char text[URI_MAX];
 	bool ok = uri && (size_t)snprintf(text, sizeof(text), "%s", uri) < sizeof(text);
@@ -248,7 +237,7 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 	struct mt_err e = {""};
 	struct mt_jwks *keys = NULL;
 
-	if (t->too_long || rc == CURLE_FILESIZE_EXCEEDED)
+	if (t->text.too_long || rc == CURLE_FILESIZE_EXCEEDED)
 		mt_err(&e, -EFBIG, "it is longer than %d bytes", MT_JWKS_MAX);
 	else if (rc && t->kept_out)
 		mt_err(&e, -EACCES, "%s", out_of_reach);
@@ -257,7 +246,7 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 	else if (t->discovers && go_on(f, t, &e))
 		return;
 	else if (!e.text[0])
-		keys = mt_jwks_parse(t->text ? t->text : "", t->len, &e);
+		keys = mt_jwks_parse(text_of(t), t->text.len, &e);
 	/* A set without usable keys is taken for an error of the issuer: keep the last good set. */
 	if (keys && !keys->n) {
 		mt_err(&e, -EINVAL,

@@ -37,10 +37,10 @@ static bool arrive(struct transfer *t, const uint8_t *p, size_t n, size_t piece)
 	while (n) {
 		size_t part = MT_MIN(n, piece);
 		char *bytes = copy(p, part);
-		bool all = take(bytes, 1, part, t) == part;
+		bool all = mt_collect(bytes, 1, part, &t->text) == part;
 
 		free(bytes);
-		MT_ASSERT(t->len <= MT_JWKS_MAX && all == !t->too_long);
+		MT_ASSERT(t->text.len <= MT_JWKS_MAX && all == !t->text.too_long);
 		if (!all)
 			return false;
 		p += part;
@@ -93,21 +93,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	held = source_of(f.store, safe);
 	second = memchr(data + 1, '\0', size - 1);
 	second = second ? second : end;
-	*t = (struct transfer){
-		.source = mt_jwks_store_due(f.store, now_s(), &next), .discovers = true};
+	*t = (struct transfer){.source = mt_jwks_store_due(f.store, now_s(), &next),
+		.discovers = true,
+		.text.max = MT_JWKS_MAX};
 	MT_ASSERT(t->source == held);
 	f.n = 1;
 	(void)arrive(t, data + 1, (size_t)(second - data - 1), 1u + data[0] / 2);
 	ended(&f, t, CURLE_OK);
 	/* The transfer goes on only to where the document says, and once. */
 	if (t->source) {
-		MT_ASSERT(t->easy && !t->discovers && !t->len && !t->too_long);
+		MT_ASSERT(t->easy && !t->discovers && !t->text.len && !t->text.too_long);
 		check_document(data + 1, (size_t)(second - data - 1), safe);
 		if (second < end)
 			(void)arrive(t, second + 1, (size_t)(end - second - 1), 1u + data[0] / 2);
 		ended(&f, t, CURLE_OK);
 	}
-	MT_ASSERT(!t->source && !t->easy && !t->text && f.n == 0);
+	MT_ASSERT(!t->source && !t->easy && !t->text.p && f.n == 0);
 	MT_ASSERT(mt_jwks_store_status(f.store, 0, &status, name, sizeof(name)));
 	MT_ASSERT((status.keys > 0) == (status.why[0] == '\0') && status.keys <= MT_JWKS_KEYS);
 	mt_jwks_source_drop(held);

@@ -25,6 +25,7 @@ MISSING = []  # tools without which something is not looked at
 COLD = {
     "base/base_accept.c": "the control thread's doors",
     "base/base_base.c": "MT_ASSERT's last words",
+    "base/base_collect.c": "bodies of HTTP, in threads of their own",
     "base/base_file.c": "files of the control thread and of tools",
     "base/base_heap.c": "what the rooms below allocate by, at boot and on the control thread",
     "base/base_idmap.c": "compiles configuration",

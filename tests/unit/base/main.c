@@ -7,6 +7,7 @@ int main(int argc, char **argv)
 		{"accept", accept_tests},
 		{"addr", addr_tests},
 		{"addr hash", addr_hash_tests},
+		{"collect", collect_tests},
 		{"escape", escape_tests},
 		{"file", file_tests},
 		{"heap", heap_tests},
