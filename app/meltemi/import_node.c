@@ -5,9 +5,9 @@
  */
 #include "import.h"
 #include "print_error.h"
-#include "quoted.h"
 
 #include "mt_file.h"
+#include "mt_quoted.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -29,7 +29,7 @@ static void put_name(FILE *f)
 	for (char *p = name; *p; p++)
 		*p = isalnum((unsigned char)*p) || *p == '.' ? (char)tolower((unsigned char)*p)
 							     : '-';
-	put_quoted(f, isalnum((unsigned char)name[0]) ? name : "node-1");
+	mt_put_quoted(f, isalnum((unsigned char)name[0]) ? name : "node-1");
 }
 
 /* ---- proposals ------------------------------------------------------------------------------- */
@@ -133,7 +133,7 @@ static void propose_lend(const struct import *m, FILE *f)
 		json_array_foreach(to, i, ns)
 		{
 			fputs(i ? ", " : "", f);
-			put_quoted(f, json_string_value(ns));
+			mt_put_quoted(f, json_string_value(ns));
 		}
 		fputs("]}\n", f);
 	}
@@ -146,9 +146,9 @@ static void put_leave(const json_t *row, const char *until, FILE *f)
 	fputs("  # - {kind: ", f);
 	fputs(import_text(row, "kind"), f);
 	fputs(", namespace: ", f);
-	put_quoted(f, import_text(row, "namespace"));
+	mt_put_quoted(f, import_text(row, "namespace"));
 	fputs(", name: ", f);
-	put_quoted(f, import_text(row, "name"));
+	mt_put_quoted(f, import_text(row, "name"));
 	fprintf(f, ", hash: \"%s\", until: \"%s\", because: \"the reason\"}\n",
 		import_text(row, "hash"), until);
 }
@@ -208,17 +208,17 @@ char *import_node(const struct import *m, const char *const *sources, uint32_t n
 	      "theirs.\n"
 	      "  - {name: p0, device: ",
 		f);
-	put_quoted(f, m->device);
+	mt_put_quoted(f, m->device);
 	fputs(", addresses: [", f);
-	put_quoted(f, m->address);
+	mt_put_quoted(f, m->address);
 	fputs("]}\n  sources:\n", f);
 	for (uint32_t i = 0; i < n; i++) {
 		fputs("  - directory: ", f);
-		put_quoted(f, sources[i]);
+		mt_put_quoted(f, sources[i]);
 		fputc('\n', f);
 	}
 	fputs("  stateDirectory: ", f);
-	put_quoted(f, state);
+	mt_put_quoted(f, state);
 	fputs("\n  admin: {socket: " SOCKET_DEFAULT ", http: \"127.0.0.1:15000\"}\n", f);
 	propose_lend(m, f);
 	propose_unenforced(m, f);

@@ -6,8 +6,7 @@
  */
 #include "nic_node.h"
 
-#include "quoted.h"
-
+#include "mt_quoted.h"
 #include "mt_yaml.h"
 
 #include <errno.h>
@@ -266,15 +265,15 @@ static void put_entry(FILE *f, const struct place *p, const struct nic_port *por
 	if (p->key)
 		fprintf(f, "%*sports:%s", indent - INDENT, "", end);
 	fprintf(f, "%*s- name: ", indent, "");
-	put_quoted(f, name);
+	mt_put_quoted(f, name);
 	fprintf(f, "%s%*s  device: ", end, indent, "");
-	put_quoted(f, port->device);
+	mt_put_quoted(f, port->device);
 	fprintf(f, "%s%*s  profile: %s%s", end, indent, "", port->profile, end);
 	if (port->n_addresses)
 		fprintf(f, "%*s  addresses: [", indent, "");
 	for (uint32_t i = 0; i < port->n_addresses; i++) {
 		fputs(i ? ", " : "", f);
-		put_quoted(f, port->addresses[i]);
+		mt_put_quoted(f, port->addresses[i]);
 	}
 	if (port->n_addresses)
 		fprintf(f, "]%s", end);
