@@ -57,13 +57,6 @@ void doctor_found(struct doctor *d, enum doctor_state s, const char *about, cons
 
 /* ---- the daemon ----------------------------------------------------------------------------- */
 
-static void copy_text(char *to, size_t size, const json_t *row, const char *name)
-{
-	const char *text = json_string_value(json_object_get(row, name));
-
-	snprintf(to, size, "%s", text ? text : "");
-}
-
 void doctor_take_node(struct doctor *d, const json_t *node)
 {
 	json_t *row;
@@ -78,9 +71,9 @@ void doctor_take_node(struct doctor *d, const json_t *node)
 		if (d->n_ports == DOCTOR_PORTS)
 			break;
 		d->n_ports++;
-		copy_text(p->name, sizeof(p->name), row, "name");
-		copy_text(p->device, sizeof(p->device), row, "device");
-		copy_text(p->interface, sizeof(p->interface), row, "interface");
+		snprintf(p->name, sizeof(p->name), "%s", text_in(row, "name"));
+		snprintf(p->device, sizeof(p->device), "%s", text_in(row, "device"));
+		snprintf(p->interface, sizeof(p->interface), "%s", text_in(row, "interface"));
 	}
 }
 

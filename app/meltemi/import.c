@@ -77,7 +77,7 @@ static int read_options(struct import *m, int argc, char **argv)
 
 static bool is_of_a_mesh(const json_t *object)
 {
-	return strcmp(import_text(object, "status"), "ignored") != 0;
+	return strcmp(text_in(object, "status"), "ignored") != 0;
 }
 
 /* True if the inputs contain an object that is not ignored. */

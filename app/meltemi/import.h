@@ -74,14 +74,6 @@ bool import_write(
 /* import_page.c, import_groups.c */
 void import_page(const struct import *m, FILE *out);
 
-/* A text member of an object; "" if it has none. */
-static inline const char *import_text(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-
-	return s ? s : "";
-}
-
 int import_run(int argc, char **argv, bool json);
 /*
  * analyse.c: runs `analyse` on documents, without a daemon. Returns the exit code, or -1 if the

@@ -162,12 +162,12 @@ static void take_nodes(struct import *m, const char *ours)
 	size_t i = 0;
 
 	while ((row = json_array_get(objects, i)) != NULL) {
-		if (strcmp(import_text(row, "group"), "meltemi.io") != 0 ||
-			strcmp(import_text(row, "kind"), "Node") != 0) {
+		if (strcmp(text_in(row, "group"), "meltemi.io") != 0 ||
+			strcmp(text_in(row, "kind"), "Node") != 0) {
 			i++;
 			continue;
 		}
-		if (strcmp(import_text(row, "file"), ours) != 0)
+		if (strcmp(text_in(row, "file"), ours) != 0)
 			json_array_append(nodes, row);
 		json_array_remove(objects, i);
 	}
@@ -181,7 +181,7 @@ static bool is_in_trouble(const struct import *m)
 
 	json_array_foreach(json_object_get(m->report, "objects"), i, row)
 	{
-		const char *status = import_text(row, "status");
+		const char *status = text_in(row, "status");
 
 		if (strcmp(status, "refused") == 0 || strcmp(status, "last-good") == 0)
 			return true;
@@ -219,7 +219,7 @@ static int nothing(const struct import *m)
 
 	print_error("no document is in the named files and directories (*.yaml, *.yml, *.json)");
 	json_array_foreach(files, i, row)
-		print_error("%s: %s", import_text(row, "file"), import_text(row, "text"));
+		print_error("%s: %s", text_in(row, "file"), text_in(row, "text"));
 	return EXIT_USAGE;
 }
 

@@ -103,10 +103,10 @@ static int by_size(const void *a, const void *b)
 /* Adds "spec.mtls.mode: PERMISSIVE: no TLS is ended". */
 static void add_note(struct groups *g, const json_t *note, json_t *object)
 {
-	const char *field = import_text(note, "field");
+	const char *field = text_in(note, "field");
 	char *text;
 
-	if (asprintf(&text, "%s%s%s", field, *field ? ": " : "", import_text(note, "text")) < 0)
+	if (asprintf(&text, "%s%s%s", field, *field ? ": " : "", text_in(note, "text")) < 0)
 		return;
 	add(g, text, object);
 	free(text);
@@ -118,9 +118,9 @@ static void add_note(struct groups *g, const json_t *note, json_t *object)
  */
 static void add_reason(struct groups *g, json_t *object)
 {
-	const char *reason = import_text(object, "reason");
-	const char *note = import_text(json_array_get(json_object_get(object, "notes"), 0), "text");
-	bool ignored = strcmp(import_text(object, "status"), "ignored") == 0;
+	const char *reason = text_in(object, "reason");
+	const char *note = text_in(json_array_get(json_object_get(object, "notes"), 0), "text");
+	bool ignored = strcmp(text_in(object, "status"), "ignored") == 0;
 	char *text;
 
 	if (asprintf(&text, "%s%s%s", reason, ignored && *note ? ": " : "", ignored ? note : "") <
@@ -142,7 +142,7 @@ static void gather(struct groups *g, const struct import *m, enum mt_object_stat
 
 	json_array_foreach(json_object_get(m->report, "objects"), i, row)
 	{
-		if (strcmp(import_text(row, "status"), word) != 0)
+		if (strcmp(text_in(row, "status"), word) != 0)
 			continue;
 		if (status == MT_OBJECT_IN_FORCE)
 			add(g, "", row);
@@ -169,8 +169,8 @@ static void put(FILE *out, const char *text)
 /* Prints "Kind NAMESPACE/NAME (FILE:LINE)", without the parts that the object does not have. */
 static void put_object(const json_t *o, FILE *out)
 {
-	const char *ns = import_text(o, "namespace"), *name = import_text(o, "name");
-	const char *kind = import_text(o, "kind");
+	const char *ns = text_in(o, "namespace"), *name = text_in(o, "name");
+	const char *kind = text_in(o, "kind");
 
 	put(out, *kind ? kind : "a document");
 	if (*name) {
@@ -180,7 +180,7 @@ static void put_object(const json_t *o, FILE *out)
 		put(out, name);
 	}
 	fputs(" (", out);
-	put(out, import_text(o, "file"));
+	put(out, text_in(o, "file"));
 	fprintf(out, ":%lld)", (long long)json_integer_value(json_object_get(o, "line")));
 }
 
@@ -233,7 +233,7 @@ static uint32_t n_of_kind(const struct group *g, const char *kind, bool *first, 
 	*first = true;
 	json_array_foreach(g->objects, i, o)
 	{
-		if (strcmp(import_text(o, "kind"), kind) != 0)
+		if (strcmp(text_in(o, "kind"), kind) != 0)
 			continue;
 		n++;
 		*first &= i >= at;
@@ -251,7 +251,7 @@ static void put_kinds(const struct group *g, FILE *out)
 	fputs("    ", out);
 	json_array_foreach(g->objects, i, o)
 	{
-		const char *kind = import_text(o, "kind");
+		const char *kind = text_in(o, "kind");
 		bool first;
 		uint32_t n;
 

@@ -57,8 +57,8 @@ static void propose_labels(const struct import *m, FILE *f)
 	uint32_t n = 0;
 
 	json_array_foreach(json_object_get(m->report, "objects"), i, row) n +=
-		strcmp(import_text(row, "kind"), "Gateway") == 0 &&
-		strcmp(import_text(row, "status"), "no-effect") == 0;
+		strcmp(text_in(row, "kind"), "Gateway") == 0 &&
+		strcmp(text_in(row, "status"), "no-effect") == 0;
 	if (n)
 		fprintf(f,
 			"  # Gateways that are for other nodes: %u. This one opens those with a "
@@ -83,7 +83,7 @@ static json_t *hosts_of_proxies(const struct import *m)
 
 	json_array_foreach(json_object_get(m->report, "objects"), i, row)
 	{
-		if (strcmp(import_text(row, "status"), "elsewhere") != 0)
+		if (strcmp(text_in(row, "status"), "elsewhere") != 0)
 			continue;
 		json_array_foreach(json_object_get(row, "touches"), k,
 			host) if (json_array_size(all) < PROPOSED &&
@@ -94,7 +94,7 @@ static json_t *hosts_of_proxies(const struct import *m)
 
 static bool makes_hosts(const json_t *row)
 {
-	const char *kind = import_text(row, "kind");
+	const char *kind = text_in(row, "kind");
 
 	return strcmp(kind, "ServiceEntry") == 0 || strcmp(kind, "Service") == 0;
 }
@@ -107,7 +107,7 @@ static json_t *namespaces_of(const struct import *m, const json_t *hosts)
 
 	json_array_foreach(json_object_get(m->report, "objects"), i, row)
 	{
-		const char *ns = import_text(row, "namespace");
+		const char *ns = text_in(row, "namespace");
 
 		if (!makes_hosts(row) || has(all, ns) || !is_name(ns))
 			continue;
@@ -144,13 +144,13 @@ static void propose_lend(const struct import *m, FILE *f)
 static void put_leave(const json_t *row, const char *until, FILE *f)
 {
 	fputs("  # - {kind: ", f);
-	fputs(import_text(row, "kind"), f);
+	fputs(text_in(row, "kind"), f);
 	fputs(", namespace: ", f);
-	mt_put_quoted(f, import_text(row, "namespace"));
+	mt_put_quoted(f, text_in(row, "namespace"));
 	fputs(", name: ", f);
-	mt_put_quoted(f, import_text(row, "name"));
+	mt_put_quoted(f, text_in(row, "name"));
 	fprintf(f, ", hash: \"%s\", until: \"%s\", because: \"the reason\"}\n",
-		import_text(row, "hash"), until);
+		text_in(row, "hash"), until);
 }
 
 /*
@@ -170,9 +170,8 @@ static void propose_unenforced(const struct import *m, FILE *f)
 	strftime(until, sizeof(until), "%Y-%m-%d", &tm);
 	json_array_foreach(json_object_get(m->report, "objects"), i, row)
 	{
-		if (!*import_text(row, "hash") || n == PROPOSED ||
-			!is_name(import_text(row, "namespace")) ||
-			!is_name(import_text(row, "name")))
+		if (!*text_in(row, "hash") || n == PROPOSED ||
+			!is_name(text_in(row, "namespace")) || !is_name(text_in(row, "name")))
 			continue;
 		if (n++ == 0)
 			fputs("  # What protects and cannot be evaluated here closes what it "

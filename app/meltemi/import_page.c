@@ -22,7 +22,7 @@ static uint32_t count(const json_t *list, const char *status)
 	uint32_t n = 0;
 	size_t i;
 
-	json_array_foreach(list, i, row) n += strcmp(import_text(row, "status"), status) == 0;
+	json_array_foreach(list, i, row) n += strcmp(text_in(row, "status"), status) == 0;
 	return n;
 }
 
@@ -86,14 +86,14 @@ static void put_counts(const struct import *m, FILE *out)
 static void put_address(const json_t *ports, char *buf, size_t size)
 {
 	const json_t *first = json_array_get(ports, 0);
-	const char *address = import_text(first, "address");
+	const char *address = text_in(first, "address");
 	uint32_t more = 0;
 	json_t *row;
 	size_t i;
 
 	/* Rows of one port are adjacent, and every address has every port. */
 	json_array_foreach(ports, i, row) more +=
-		strcmp(import_text(row, "address"), address) != 0 &&
+		strcmp(text_in(row, "address"), address) != 0 &&
 		json_equal(json_object_get(row, "port"), json_object_get(first, "port"));
 	if (more)
 		snprintf(buf, size, "%s +%u", address, more);
@@ -104,7 +104,7 @@ static void put_address(const json_t *ports, char *buf, size_t size)
 /* Formats "20880 dubbo, 22222 tcp". */
 static void put_ports(const json_t *ports, bool all, char *buf, size_t size)
 {
-	const char *first = import_text(json_array_get(ports, 0), "address");
+	const char *first = text_in(json_array_get(ports, 0), "address");
 	uint32_t n = 0, more = 0;
 	size_t len = 0, i;
 	json_t *row;
@@ -112,7 +112,7 @@ static void put_ports(const json_t *ports, bool all, char *buf, size_t size)
 	snprintf(buf, size, "-");
 	json_array_foreach(ports, i, row)
 	{
-		if (strcmp(import_text(row, "address"), first) != 0)
+		if (strcmp(text_in(row, "address"), first) != 0)
 			continue;
 		if ((!all && n == PORTS) || len + 40 >= size) {
 			more++;
@@ -120,7 +120,7 @@ static void put_ports(const json_t *ports, bool all, char *buf, size_t size)
 		}
 		len += (size_t)snprintf(buf + len, size - len, "%s%lld %.20s", n++ ? ", " : "",
 			(long long)json_integer_value(json_object_get(row, "port")),
-			import_text(row, "protocol"));
+			text_in(row, "protocol"));
 	}
 	if (more && len < size)
 		snprintf(buf + len, size - len, " +%u", more);
@@ -139,7 +139,7 @@ static void fill(struct cells *c, const json_t *row, bool all)
 {
 	const json_t *ports = json_object_get(row, "ports");
 
-	(void)mt_escape(c->host, sizeof(c->host), import_text(row, "host"));
+	(void)mt_escape(c->host, sizeof(c->host), text_in(row, "host"));
 	put_address(ports, c->address, sizeof(c->address));
 	put_ports(ports, all, c->ports, sizeof(c->ports));
 }
@@ -163,10 +163,10 @@ static void find_concerns(const struct import *m, struct mt_strmap *concerns)
 
 	json_array_foreach(json_object_get(m->report, "objects"), i, row)
 	{
-		bool elsewhere = strcmp(import_text(row, "status"), "elsewhere") == 0 &&
-				 strcmp(import_text(row, "kind"), "PeerAuthentication") == 0;
+		bool elsewhere = strcmp(text_in(row, "status"), "elsewhere") == 0 &&
+				 strcmp(text_in(row, "kind"), "PeerAuthentication") == 0;
 
-		if (!elsewhere && strcmp(import_text(row, "status"), "fail-closed") != 0)
+		if (!elsewhere && strcmp(text_in(row, "status"), "fail-closed") != 0)
 			continue;
 		json_array_foreach(json_object_get(row, "touches"), k, host)(void)
 			mt_strmap_put(concerns, json_string_value(host), row, NULL);
@@ -176,7 +176,7 @@ static void find_concerns(const struct import *m, struct mt_strmap *concerns)
 static void put_served(const json_t *row, const json_t *concern, FILE *out)
 {
 	json_int_t n = json_integer_value(json_object_get(row, "instances"));
-	const char *by = import_text(row, "by");
+	const char *by = text_in(row, "by");
 	char text[1024], safe[1024];
 
 	fprintf(out, "  %lld endpoint%s", (long long)n, n == 1 ? "" : "s");
@@ -184,8 +184,8 @@ static void put_served(const json_t *row, const json_t *concern, FILE *out)
 		(void)mt_escape(safe, sizeof(safe), by);
 		fprintf(out, ", in part closed by %s", safe);
 	} else if (concern) {
-		snprintf(text, sizeof(text), "%s %s/%s", import_text(concern, "kind"),
-			import_text(concern, "namespace"), import_text(concern, "name"));
+		snprintf(text, sizeof(text), "%s %s/%s", text_in(concern, "kind"),
+			text_in(concern, "namespace"), text_in(concern, "name"));
 		(void)mt_escape(safe, sizeof(safe), text);
 		fprintf(out, ", but see %s", safe);
 	}
@@ -194,15 +194,15 @@ static void put_served(const json_t *row, const json_t *concern, FILE *out)
 static void put_service(const json_t *row, const struct widths *w, const struct mt_strmap *concerns,
 	bool all, FILE *out)
 {
-	bool served = strcmp(import_text(row, "status"), "served") == 0;
-	const char *by = import_text(row, "by");
+	bool served = strcmp(text_in(row, "status"), "served") == 0;
+	const char *by = text_in(row, "by");
 	struct cells c;
 
 	fill(&c, row, all);
 	fprintf(out, "  %-*s  %-*s  %-*s", w->host, c.host, w->address, c.address,
 		served || *by ? w->ports : 0, c.ports);
 	if (served) {
-		put_served(row, mt_strmap_get(concerns, import_text(row, "host")), out);
+		put_served(row, mt_strmap_get(concerns, text_in(row, "host")), out);
 	} else if (*by) {
 		(void)mt_escape(c.host, sizeof(c.host), by);
 		fprintf(out, "  by %s", c.host);
@@ -217,7 +217,7 @@ static json_t *shown(const struct import *m, const char *status)
 	json_t *all = json_array(), *row;
 
 	json_array_foreach(json_object_get(m->report, "services"), i,
-		row) if (strcmp(import_text(row, "status"), status) == 0 &&
+		row) if (strcmp(text_in(row, "status"), status) == 0 &&
 			 (m->all || json_array_size(all) < most)) json_array_append(all, row);
 	return all;
 }
@@ -261,8 +261,8 @@ static void put_files(const struct import *m, FILE *out)
 
 		if (!m->all && i >= ROWS)
 			continue;
-		(void)mt_escape(name, sizeof(name), import_text(row, "file"));
-		fprintf(out, "  %s: %s\n", name, import_text(row, "text"));
+		(void)mt_escape(name, sizeof(name), text_in(row, "file"));
+		fprintf(out, "  %s: %s\n", name, text_in(row, "text"));
 	}
 	if (!m->all && json_array_size(files) > ROWS)
 		fprintf(out, "  and %zu more (--all)\n", json_array_size(files) - ROWS);
@@ -278,7 +278,7 @@ static void put_nodes(const struct import *m, FILE *out)
 	{
 		char name[1024];
 
-		(void)mt_escape(name, sizeof(name), import_text(row, "file"));
+		(void)mt_escape(name, sizeof(name), text_in(row, "file"));
 		fprintf(out,
 			"\nA Node document is among them, and is not checked here: `meltemid -c %s "
 			"--check` does that.\n",

@@ -18,13 +18,6 @@
 
 /* ---- save ------------------------------------------------------------------------------------ */
 
-static const char *text_at(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s ? s : "";
-}
-
 static json_t *save_addresses(const struct nic *n, const struct nic_card *c)
 {
 	json_t *list = json_array();
@@ -127,7 +120,7 @@ static bool is_near(const struct nic *n, const struct nic_card *c, const json_t 
 	}
 	json_array_foreach(list, i, row)
 	{
-		if (!*text_at(row, "via") && mt_prefix_parse(text_at(row, "to"), &to, &bits) == 0 &&
+		if (!*text_in(row, "via") && mt_prefix_parse(text_in(row, "to"), &to, &bits) == 0 &&
 			mt_prefix_contains(&to, bits, via))
 			return true;
 	}
@@ -242,13 +235,13 @@ static bool wait_for_interface(struct nic_task *t, const char *name)
 
 static bool restore_route(struct nic_task *t, const char *name, const json_t *row)
 {
-	const char *words[11] = {"route", "replace", text_at(row, "to"), "dev", name, "metric",
-		text_at(row, "metric")};
+	const char *words[11] = {"route", "replace", text_in(row, "to"), "dev", name, "metric",
+		text_in(row, "metric")};
 	int n = 7;
 
-	if (*text_at(row, "via")) {
+	if (*text_in(row, "via")) {
 		words[n++] = "via";
-		words[n++] = text_at(row, "via");
+		words[n++] = text_in(row, "via");
 	}
 	if (json_is_true(json_object_get(row, "onlink")))
 		words[n++] = "onlink";
@@ -257,7 +250,7 @@ static bool restore_route(struct nic_task *t, const char *name, const json_t *ro
 
 bool nic_network_restore(struct nic_task *t, const json_t *network)
 {
-	const char *name = text_at(network, "interface"), *master = text_at(network, "master");
+	const char *name = text_in(network, "interface"), *master = text_in(network, "master");
 	bool ok = true;
 	json_t *row;
 	size_t i;

@@ -23,13 +23,6 @@
 
 #define WAITING ".waiting"
 
-static const char *text_of(const json_t *record, const char *name)
-{
-	const char *s = json_string_value(json_object_get(record, name));
-
-	return s ? s : "";
-}
-
 static void path_of(const struct nic_task *t, char *path, size_t size, const char *suffix)
 {
 	snprintf(path, size, "%s/%s%s", t->n->state, t->pci, suffix);
@@ -50,7 +43,7 @@ json_t *nic_record_read(const struct nic_task *t)
 	path_of(t, path, sizeof(path), ".json");
 	record = json_load_file(path, 0, NULL);
 	boot_id(t->n, boot);
-	if (record && strcmp(text_of(record, "boot"), boot) == 0)
+	if (record && strcmp(text_in(record, "boot"), boot) == 0)
 		return record;
 	json_decref(record);
 	return NULL;
@@ -89,8 +82,8 @@ static void origin_in(const struct nic *n, const char *name, char origin[8])
 	snprintf(path, sizeof(path), "%s/%.128s", n->state, name);
 	record = json_load_file(path, 0, NULL);
 	boot_id(n, boot);
-	if (strcmp(text_of(record, "boot"), boot) == 0)
-		snprintf(origin, 8, "%s", text_of(record, "unsafe"));
+	if (strcmp(text_in(record, "boot"), boot) == 0)
+		snprintf(origin, 8, "%s", text_in(record, "unsafe"));
 	json_decref(record);
 }
 
@@ -118,7 +111,7 @@ bool nic_needs_unsafe(const struct nic_task *t)
 
 static void find_origin(const struct nic_task *t, const json_t *earlier, char origin[8])
 {
-	snprintf(origin, 8, "%s", text_of(earlier, "unsafe"));
+	snprintf(origin, 8, "%s", text_in(earlier, "unsafe"));
 	if (!origin[0] && nic_needs_unsafe(t) && !origin_of_others(t, origin))
 		(void)doctor_read(&t->n->host, origin, 8, NIC_UNSAFE_FILE);
 }
@@ -126,7 +119,7 @@ static void find_origin(const struct nic_task *t, const json_t *earlier, char or
 /* Restores the mode unless another card needs it. */
 static bool restore_mode(struct nic_task *t, const json_t *record)
 {
-	const char *origin = text_of(record, "unsafe");
+	const char *origin = text_in(record, "unsafe");
 	char now[8], others[8];
 
 	return !*origin || origin_of_others(t, others) ||
@@ -145,8 +138,8 @@ static json_t *make(const struct nic_task *t)
 	boot_id(t->n, boot);
 	find_origin(t, earlier, unsafe);
 	record = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "boot", boot, "driver",
-		earlier ? text_of(earlier, "driver") : c->driver, "override",
-		earlier ? text_of(earlier, "override") : c->override, "bound", t->driver, "unsafe",
+		earlier ? text_in(earlier, "driver") : c->driver, "override",
+		earlier ? text_in(earlier, "override") : c->override, "bound", t->driver, "unsafe",
 		unsafe, "network", nic_network_save(t->n, c));
 	json_decref(earlier);
 	return record;
@@ -206,7 +199,7 @@ static bool is_fresh(const struct nic *n, const char *path)
 	bool fresh;
 
 	boot_id(n, boot);
-	fresh = record && strcmp(text_of(record, "boot"), boot) == 0;
+	fresh = record && strcmp(text_in(record, "boot"), boot) == 0;
 	json_decref(record);
 	if (!fresh)
 		(void)unlink(path);
@@ -304,7 +297,7 @@ bool nic_record_restore(struct nic_task *t, const json_t *record)
 	bool ok;
 	int fd;
 
-	if (!nic_sysfs_move(t, text_of(record, "override"), text_of(record, "driver")))
+	if (!nic_sysfs_move(t, text_in(record, "override"), text_in(record, "driver")))
 		return false;
 	ok = nic_network_restore(t, json_object_get(record, "network"));
 	fd = lock(t->n);

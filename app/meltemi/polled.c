@@ -78,13 +78,6 @@ json_t *poll_ask(struct client *c, const char *line, int *code)
 	return j;
 }
 
-static const char *text_of(const json_t *row, const char *name)
-{
-	const char *s = json_string_value(json_object_get(row, name));
-
-	return s ? s : "";
-}
-
 static void print_steps(const json_t *steps)
 {
 	char line[4096];
@@ -94,11 +87,11 @@ static void print_steps(const json_t *steps)
 	json_array_foreach(steps, i, row)
 	{
 		snprintf(line, sizeof(line), "%-14s %10.2f us %9lld  %-8s %-12s ",
-			text_of(row, "trace"), json_number_value(json_object_get(row, "us")),
+			text_in(row, "trace"), json_number_value(json_object_get(row, "us")),
 			(long long)json_integer_value(json_object_get(row, "cycles")),
-			text_of(row, "library"), text_of(row, "step"));
+			text_in(row, "library"), text_in(row, "step"));
 		fputs(line, stdout);
-		mt_escape(line, sizeof(line), text_of(row, "what"));
+		mt_escape(line, sizeof(line), text_in(row, "what"));
 		puts(line);
 	}
 }
@@ -119,7 +112,7 @@ static int follow(struct client *c)
 		print_steps(json_object_get(j, "steps"));
 		snprintf(line, sizeof(line), "--json trace show from %lld",
 			(long long)json_integer_value(json_object_get(j, "next")));
-		on = !screen_broken(&code) && strcmp(text_of(j, "trace"), "running") == 0 &&
+		on = !screen_broken(&code) && strcmp(text_in(j, "trace"), "running") == 0 &&
 		     poll_wait();
 		json_decref(j);
 	}

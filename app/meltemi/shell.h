@@ -107,6 +107,14 @@ bool screen_broken(int *code);
  */
 void screen_show(const char *text, bool pages);
 
+/* A text member of an answer; "" if it has none. */
+static inline const char *text_in(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+
+	return s ? s : "";
+}
+
 /* Prints JSON to stdout, and drops the reference. */
 void screen_json(json_t *j);
 

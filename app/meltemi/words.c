@@ -73,24 +73,17 @@ struct words words_ask(struct client *c, const char *line, size_t len, const cha
 	return w;
 }
 
-static const char *text(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-
-	return s ? s : "";
-}
-
 const char *words_at(const struct words *w, size_t i, const char **help)
 {
 	const json_t *row = json_array_get(json_object_get(w->answer, "words"), i);
 
-	*help = text(row, "help");
-	return text(row, "word");
+	*help = text_in(row, "help");
+	return text_in(row, "word");
 }
 
 const char *words_wanted(const struct words *w)
 {
-	return text(w->answer, "wants");
+	return text_in(w->answer, "wants");
 }
 
 bool words_more(const struct words *w)

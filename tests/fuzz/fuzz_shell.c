@@ -137,10 +137,8 @@ static FILE *nowhere(void)
 #undef stderr
 #define stderr nowhere()
 #include "client.c"
-#define text_of text_of_step
-#define before	before_polling
+#define before before_polling
 #include "polled.c"
-#undef text_of
 #undef before
 #include "capture.c"
 #undef close
