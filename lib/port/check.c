@@ -6,14 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_for(const struct mt_profile *p, const char *driver)
-{
-	for (uint16_t i = 0; i < p->n_drivers; i++)
-		if (strcmp(p->drivers[i], driver) == 0)
-			return true;
-	return false;
-}
-
 /*
  * A profile describes how a driver copies, holds and segments packets, so one for another driver
  * would be wrong. A device whose driver has no profile may use a similar one. The driver of a PCI
@@ -26,7 +18,7 @@ static int check_fits(const struct mt_port_conf *c, const struct mt_profile *p, 
 	char driver[64];
 
 	mt_devargs_driver(c->device, driver, sizeof(driver));
-	if (!c->profile || !driver[0] || is_for(p, driver))
+	if (!c->profile || !driver[0] || mt_profile_drives(p, driver))
 		return 0;
 	if (strchr(c->profile, '/'))
 		return mt_err(e, -EINVAL, "port %s: %s is not for driver %s: add it to its drivers",

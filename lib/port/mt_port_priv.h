@@ -94,6 +94,8 @@ int mt_listener_find(const char *name, size_t len, struct mt_listener *out);
 bool mt_devargs_value(const char *device, const char *key, char *value, size_t room);
 /* The driver of a device string: "net_tap" of "net_tap0,iface=x"; "" for a PCI address. */
 void mt_devargs_driver(const char *device, char *driver, size_t room);
+/* True if the profile lists this driver of DPDK. */
+bool mt_profile_drives(const struct mt_profile *p, const char *driver);
 /* Writes `device` and those arguments of the profile that the device string does not set. */
 int mt_devargs_make(const char *device, const struct mt_profile *p, uint16_t workers, uint16_t mtu,
 	char *out, size_t room, struct mt_err *e);

@@ -35,7 +35,7 @@ static bool directory(unsigned int n, char *out, size_t room)
 	}
 }
 
-static bool drives(const struct mt_profile *p, const char *driver)
+bool mt_profile_drives(const struct mt_profile *p, const char *driver)
 {
 	for (uint16_t i = 0; i < p->n_drivers; i++)
 		if (strcmp(p->drivers[i], driver) == 0)
@@ -61,7 +61,7 @@ static int by_driver(const char *dir, const char *driver, struct mt_profile *p, 
 			continue;
 		int err = mt_profile_read(file, p, e);
 
-		found = err == 0 && drives(p, driver);
+		found = err == 0 && mt_profile_drives(p, driver);
 		rc = err ? err : rc;
 	}
 	if (d)
