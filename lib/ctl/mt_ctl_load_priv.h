@@ -14,6 +14,12 @@ struct mt_table_use {
 	uint64_t in_use, peak, size; /* peak: since start */
 };
 
+/* Percents; 0 of nothing. */
+static inline double mt_ctl_percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
 #define MT_TABLE_USES 40 /* at most, of one worker */
 
 /* Writes at most `max` rows; returns their number. */

@@ -9,11 +9,6 @@
 #include <rte_cycles.h>
 #include <rte_version.h>
 
-static double share(uint64_t part, uint64_t whole)
-{
-	return whole ? 100.0 * (double)part / (double)whole : 0;
-}
-
 /* null if nothing was counted yet, because there is no mean. */
 static json_t *mean(uint64_t sum, uint64_t n)
 {
@@ -67,7 +62,7 @@ json_t *mt_show_stages(struct mt_ctl *c, const struct mt_request *r)
 
 			mt_json_add(list, MT_M("worker", w),
 				MT_M("stage", mt_worker_stage_names[k]),
-				MT_M("percent", share(n, cycles)), MT_M("cycles", n),
+				MT_M("percent", mt_ctl_percent(n, cycles)), MT_M("cycles", n),
 				MT_M("cycles_per_packet", mean(n, packets)),
 				MT_M("cycles_per_request", mean(n, requests)));
 		}
@@ -110,7 +105,7 @@ json_t *mt_show_node(struct mt_ctl *c, const struct mt_request *r)
 		MT_M("uptime_s", (c->now - c->started) / MT_SEC), MT_M("ports", c->env.n_ports),
 		MT_M("ports_up", up), MT_M("workers", c->env.n_workers),
 		MT_M("sources", c->env.n_sources + c->env.n_dirs),
-		MT_M("busy_percent", share(busy, run)), MT_M("connections", conns),
+		MT_M("busy_percent", mt_ctl_percent(busy, run)), MT_M("connections", conns),
 		MT_M("requests", requests), MT_M("services", s ? s->n_services : 0),
 		MT_M("clusters", s ? s->n_clusters : 0),
 		MT_M("memory", c->env.memory ? c->env.memory : ""));
@@ -221,7 +216,7 @@ json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r)
 			mt_json_add(list, MT_M("table", uses[i].table),
 				MT_M("worker", uses[i].worker), MT_M("in_use", uses[i].in_use),
 				MT_M("most", uses[i].peak), MT_M("size", uses[i].size),
-				MT_M("percent", share(uses[i].in_use, uses[i].size)));
+				MT_M("percent", mt_ctl_percent(uses[i].in_use, uses[i].size)));
 	}
 	return mt_json_object(MT_M("tables", list));
 }
@@ -256,7 +251,7 @@ json_t *mt_show_capacity(struct mt_ctl *c, const struct mt_request *r)
 		uint64_t run_ns;
 		double busy = 100 * mt_worker_busy(c, i, &run_ns);
 		struct mt_table_use most = fullest(c, i);
-		double full = share(most.peak, most.size);
+		double full = mt_ctl_percent(most.peak, most.size);
 		bool cpu = busy >= full;
 
 		mt_json_add(list, MT_M("worker", i), MT_M("busy_percent", busy),

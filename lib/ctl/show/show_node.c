@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The node: version, ports, workers, workloads, neighbours. */
 #include "mt_crypto.h"
-#include "mt_ctl_priv.h"
+#include "mt_ctl_load_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,11 +72,6 @@ json_t *mt_show_ports(struct mt_ctl *c, const struct mt_request *r)
 	return mt_json_object(MT_M("ports", list));
 }
 
-static double percent(uint64_t part, uint64_t whole)
-{
-	return whole ? 100.0 * (double)part / (double)whole : 0;
-}
-
 static json_int_t milliseconds(const uint64_t *cycles)
 {
 	return (json_int_t)(1e3 * (double)mt_count_read(cycles) / (double)rte_get_tsc_hz());
@@ -109,8 +104,8 @@ json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
 		uint64_t cycles = 0;
 		json_t *row = mt_json_add(list, MT_M("worker", i),
 			MT_M("core", c->env.cores ? json_integer(c->env.cores[i]) : json_null()),
-			MT_M("idle_percent",
-				percent(mt_count_read(&st->idle_ns), mt_count_read(&st->run_ns))),
+			MT_M("idle_percent", mt_ctl_percent(mt_count_read(&st->idle_ns),
+						     mt_count_read(&st->run_ns))),
 			MT_M("run_ms", mt_count_read(&st->run_ns) / MT_MSEC),
 			MT_M("work_ms", milliseconds(&st->work_cycles)),
 			MT_M("loops", mt_count_read(&st->counters[MT_WORKER_loops])),
@@ -127,7 +122,7 @@ json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
 
 			snprintf(name, sizeof(name), "%s_percent", mt_worker_stage_names[k]);
 			json_object_set_new(row, name,
-				json_real(percent(mt_count_read(&st->cycles[k]), cycles)));
+				json_real(mt_ctl_percent(mt_count_read(&st->cycles[k]), cycles)));
 		}
 	}
 	return mt_json_object(MT_M("workers", list));
