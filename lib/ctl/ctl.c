@@ -91,8 +91,6 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	mt_ctl_metrics_fini(c);
 	for (size_t i = 0; i < MT_ARRAY_LEN(c->asks); i++)
 		free(c->asks[i]);
-	for (size_t i = 0; i < MT_ARRAY_LEN(c->flow_asks); i++)
-		free(c->flow_asks[i]);
 	if (c->epoll >= 0)
 		close(c->epoll);
 	free(c->answering);

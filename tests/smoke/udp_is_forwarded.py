@@ -147,6 +147,15 @@ def tables(daemon, workers):
     check(len(idle) == FLOWS and idle == sorted(idle, reverse=True), f"top idle: {idle}")
 
 
+def counted(lab, daemon):
+    """`show flows list` shows 512 flows, and `| count` counts all of them."""
+    for _ in range(520):
+        client(lab).sendto(b"one", (MUTE, PORT))
+    within(10, lambda: daemon.show("flows")["flows"] > 520, "many flows")
+    equal(len(listed(daemon)["list"]), 512, "rows of many flows")
+    within(10, lambda: listed(daemon, "|", "count") == {"list": daemon.show("flows")["flows"]}, "`| count` of many flows")
+
+
 def rows(daemon):
     return {row["address"]: row for row in daemon.show("forwarding")["forwarding"]}
 
@@ -287,6 +296,7 @@ def forwarded(workers):
         by_lists(lab, daemon)
         by_policy(lab, daemon)
         without_replies(lab, daemon)
+        counted(lab, daemon)
         daemon.leaves("errors", "a policy that cannot be evaluated closes a port", "it closes the forwarded port")
         print(f"{workers} worker(s): {2 * FLOWS} flows", flush=True)
 

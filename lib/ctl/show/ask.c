@@ -4,7 +4,7 @@
  * slice per request, so that packets do not wait while it walks a million connections; the next
  * request continues after the last one.
  */
-#include "mt_ctl_priv.h"
+#include "ask.h"
 #include "mt_tls_layer.h"
 
 #include <errno.h>
@@ -119,6 +119,19 @@ static void copy_slow(struct mt_worker *w, struct mt_ask *a)
 			a->calls[a->n++] = a->calls[i];
 }
 
+static void copy_flows(struct mt_worker *w, struct mt_ask *a)
+{
+	const struct mt_l4 *l = mt_worker_l4(w);
+	uint32_t end = a->idx + LOOK_MAX;
+	struct mt_expr_values v;
+
+	while (l && a->n < MT_ASK_ROWS && mt_l4_flow_next(l, &a->idx, end, &a->flows[a->n])) {
+		mt_ask_know_flow(mt_worker_index(w), &a->flows[a->n], &v);
+		a->n += mt_expr_eval(&a->expr, &v) != MT_TRI_NO;
+	}
+	a->more = l && a->idx < mt_l4_places(l);
+}
+
 static void copy_denied(struct mt_worker *w, struct mt_ask *a)
 {
 	const struct mt_denied *d = mt_proxy_denied(mt_worker_proxy(w));
@@ -186,6 +199,10 @@ static void copy_rows(struct mt_worker *w, struct mt_ask *a)
 	a->n = 0;
 	if (a->what == MT_ASK_SLOW) {
 		copy_slow(w, a);
+		return;
+	}
+	if (a->what == MT_ASK_FLOWS) {
+		copy_flows(w, a);
 		return;
 	}
 	if (a->what == MT_ASK_HOLDERS) {

@@ -3,7 +3,7 @@
  * Accounts: worker buffers charged to connections by class, the share of each class, and the
  * largest holders.
  */
-#include "mt_ctl_priv.h"
+#include "ask.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The most frequent denied callers of all workers, by policy, client, service and reason. */
+#include "ask.h"
 #include "tune.h"
 #include "view.h"
 

@@ -1,61 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Flows that are forwarded at layer 4: the use of each worker's table, and single flows. Only the
- * worker reads its table, a slice per request, so that packets do not wait while it passes over
- * millions of flows.
- */
-#include "mt_ctl_priv.h"
-#include "names.h"
-#include "view.h"
-
-#include "mt_l4.h"
-
-#include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
-
-#define ROWS	 512  /* flows shown */
-#define SLICE	 256  /* flows of a request */
-#define LOOK_MAX 4096 /* places of the table visited per request */
-#define ASK_MS	 1000
-
-#define FIELDS                                                                                     \
-	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
-		MT_EXPR_BIT(dport) | MT_EXPR_BIT(state) | MT_EXPR_BIT(worker) |                    \
-		MT_EXPR_BIT(service) | MT_EXPR_BIT(endpoint))
-
-/*
- * A worker's copy of its flows. The memory belongs to the ctl, because a request that timed out may
- * still run later.
- */
-struct mt_flow_ask {
-	bool under_way; /* set by the ctl, cleared by the worker */
-	bool more;	/* further flows may follow */
-	struct mt_expr expr;
-	uint32_t idx; /* where to continue */
-	uint32_t n;
-	struct mt_l4_flow flows[SLICE];
-};
-
-struct row {
-	uint64_t key; /* sort key, largest first */
-	uint16_t worker;
-	const char *service; /* NULL: it is no longer configured */
-	struct mt_l4_flow f;
-};
-
-enum top { TOP_NONE, TOP_PACKETS, TOP_IDLE };
-
-/* State of one command. */
-struct query {
-	enum top top;
-	struct mt_expr expr;
-	struct mt_expr_names names; /* fields, and the columns of a row */
-	json_t *sample;		    /* a row, which holds the names of the columns */
-	json_t *silent;		    /* workers that did not answer */
-	uint32_t n;
-	struct row rows[2 * ROWS]; /* settle() keeps the first ROWS */
-};
+/* Flows that are forwarded at layer 4: the use of each worker's table, and single flows. */
+#include "select.h"
 
 static const char *state_of(const struct mt_l4_flow *f)
 {
@@ -95,9 +40,9 @@ static uint64_t expires_of(const struct mt_l4_flow *f)
 	return f->timeout > f->idle ? f->timeout - f->idle : 0;
 }
 
-/* ---- on the worker --------------------------------------------------------------------------- */
+/* ---- single flows ---------------------------------------------------------------------------- */
 
-static void know(uint16_t worker, const struct mt_l4_flow *f, struct mt_expr_values *v)
+void mt_ask_know_flow(uint16_t worker, const struct mt_l4_flow *f, struct mt_expr_values *v)
 {
 	v->known = 0;
 	mt_expr_set_number(v, MT_EXPR_worker, worker);
@@ -108,67 +53,6 @@ static void know(uint16_t worker, const struct mt_l4_flow *f, struct mt_expr_val
 	mt_expr_set_str(v, MT_EXPR_state, state_of(f));
 }
 
-/* Keeps each flow that may match; the control thread evaluates the expression again. */
-static void answer(struct mt_worker *w, void *arg)
-{
-	struct mt_flow_ask *a = arg;
-	const struct mt_l4 *l = mt_worker_l4(w);
-	uint32_t end = a->idx + LOOK_MAX;
-
-	a->n = 0;
-	while (l && a->n < SLICE && mt_l4_flow_next(l, &a->idx, end, &a->flows[a->n])) {
-		struct mt_expr_values v;
-
-		know(mt_worker_index(w), &a->flows[a->n], &v);
-		a->n += mt_expr_eval(&a->expr, &v) != MT_TRI_NO;
-	}
-	a->more = l && a->idx < mt_l4_places(l);
-	__atomic_store_n(&a->under_way, false, __ATOMIC_RELEASE);
-}
-
-/* ---- gathering ------------------------------------------------------------------------------- */
-
-static bool ask(struct mt_ctl *c, uint16_t worker)
-{
-	struct mt_flow_ask *a = c->flow_asks[worker];
-	int rc;
-
-	a->under_way = true;
-	rc = mt_worker_call(c->env.workers[worker], answer, a, ASK_MS);
-	/* The mailbox is full, so the request was not queued. */
-	if (rc == -EAGAIN)
-		a->under_way = false;
-	return rc == 0;
-}
-
-/* A new request to the worker; NULL: it has not answered an earlier one, or no memory. */
-static struct mt_flow_ask *begin(struct mt_ctl *c, uint16_t worker, const struct mt_expr *x)
-{
-	struct mt_flow_ask **a = &c->flow_asks[worker];
-
-	if (!*a)
-		*a = calloc(1, sizeof(**a));
-	if (!*a || __atomic_load_n(&(*a)->under_way, __ATOMIC_ACQUIRE))
-		return NULL;
-	(*a)->expr = *x;
-	(*a)->idx = 0;
-	return *a;
-}
-
-static int by_key(const void *a, const void *b)
-{
-	const struct row *x = a, *y = b;
-
-	return x->key < y->key ? 1 : x->key > y->key ? -1 : 0;
-}
-
-static void settle(struct query *q)
-{
-	if (q->top != TOP_NONE)
-		qsort(q->rows, q->n, sizeof(q->rows[0]), by_key);
-	q->n = MT_MIN(q->n, (uint32_t)ROWS);
-}
-
 static const char *service_of(const struct mt_ctl *c, uint32_t id)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
@@ -177,22 +61,28 @@ static const char *service_of(const struct mt_ctl *c, uint32_t id)
 	return v ? v->name : NULL;
 }
 
-static json_t *where(const struct mt_addr *a, uint16_t port)
+static void fill(struct mt_ctl *c, const struct mt_ask *a, uint32_t i, struct mt_select_row *r,
+	struct mt_select_values *v)
 {
-	char text[MT_ADDR_STRLEN];
+	const struct mt_l4_flow *f = &r->flow;
 
-	return mt_json_text(mt_addr_port_str(a, port, text));
+	r->flow = a->flows[i];
+	r->service = service_of(c, f->service);
+	mt_ask_know_flow(r->worker, f, &v->fields);
+	mt_expr_set_str(&v->fields, MT_EXPR_service, r->service);
+	mt_expr_set_str(&v->fields, MT_EXPR_endpoint,
+		mt_addr_port_str(&f->endpoint, f->endpoint_port, v->made.endpoint));
 }
 
-static void add(json_t *list, const struct row *r)
+static void add(json_t *list, const struct mt_select_row *r)
 {
-	const struct mt_l4_flow *f = &r->f;
+	const struct mt_l4_flow *f = &r->flow;
 
 	mt_json_add(list, MT_M("worker", r->worker),
-		MT_M("client", where(&f->client, f->client_port)),
-		MT_M("vip", where(&f->vip, f->vip_port)),
-		MT_M("source", where(&f->source, f->source_port)),
-		MT_M("endpoint", where(&f->endpoint, f->endpoint_port)),
+		MT_M("client", mt_select_place(&f->client, f->client_port)),
+		MT_M("vip", mt_select_place(&f->vip, f->vip_port)),
+		MT_M("source", mt_select_place(&f->source, f->source_port)),
+		MT_M("endpoint", mt_select_place(&f->endpoint, f->endpoint_port)),
 		MT_M("protocol", mt_ctl_transport(f->proto)), MT_M("mode", mode_of(f)),
 		MT_M("service", mt_json_known(r->service)), MT_M("state", state_of(f)),
 		MT_M("kept", json_boolean(f->kept)), MT_M("packets_in", f->packets[0]),
@@ -200,126 +90,29 @@ static void add(json_t *list, const struct row *r)
 		MT_M("expires_ms", expires_of(f) / MT_MSEC));
 }
 
-/* The values of a row: its fields, and its columns, for which the row is built when needed. */
-struct values {
-	const struct row *r;
-	struct mt_expr_values fields;
-	struct mt_view_row columns;
-	json_t *built;
-	char endpoint[MT_ADDR_STRLEN];
+static uint64_t by_packets(const struct mt_select_row *r)
+{
+	return (uint64_t)r->flow.packets[0] + r->flow.packets[1];
+}
+
+static uint64_t by_idle(const struct mt_select_row *r)
+{
+	return r->flow.idle;
+}
+
+static const struct mt_select_order orders[] = {{"packets", "in both directions", by_packets},
+	{"idle", "since the last packet", by_idle}, {.name = NULL}};
+static const struct mt_select_kind kind = {
+	.name = "list",
+	.what = MT_ASK_FLOWS,
+	.fields = MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |
+		  MT_EXPR_BIT(dport) | MT_EXPR_BIT(state) | MT_EXPR_BIT(worker) |
+		  MT_EXPR_BIT(service) | MT_EXPR_BIT(endpoint),
+	.fill = fill,
+	.add = add,
+	.orders = orders,
+	.sorted = MT_EXPR_N_FIELDS,
 };
-
-static struct mt_value value_of(void *arg, uint32_t id)
-{
-	struct values *v = arg;
-
-	if (id < MT_EXPR_N_FIELDS)
-		return mt_expr_field_value(&v->fields, id);
-	if (!v->built) {
-		v->built = json_array();
-		add(v->built, v->r);
-		v->columns.row = json_array_get(v->built, 0);
-	}
-	return mt_view_value(&v->columns, id);
-}
-
-static bool matches(const struct query *q, const struct row *r)
-{
-	struct values v = {.r = r, .columns.names = &q->names};
-	struct mt_value got;
-
-	know(r->worker, &r->f, &v.fields);
-	mt_expr_set_str(&v.fields, MT_EXPR_service, r->service);
-	mt_expr_set_str(&v.fields, MT_EXPR_endpoint,
-		mt_addr_port_str(&r->f.endpoint, r->f.endpoint_port, v.endpoint));
-	got = mt_expr_run(&q->expr, value_of, &v);
-	json_decref(v.built);
-	return got.type == MT_VALUE_BOOL && got.yes;
-}
-
-static void take(struct mt_ctl *c, struct query *q, uint16_t worker, const struct mt_flow_ask *a)
-{
-	for (uint32_t i = 0; i < a->n; i++) {
-		struct row *r = &q->rows[q->n];
-
-		*r = (struct row){.worker = worker,
-			.f = a->flows[i],
-			.service = service_of(c, a->flows[i].service),
-			.key = q->top == TOP_IDLE
-				       ? a->flows[i].idle
-				       : (uint64_t)a->flows[i].packets[0] + a->flows[i].packets[1]};
-		if (!matches(q, r))
-			continue;
-		if (++q->n == 2 * ROWS)
-			settle(q);
-	}
-}
-
-/* True if further rows could still be shown. */
-static bool wants_more(const struct query *q)
-{
-	return q->top != TOP_NONE || q->n < ROWS;
-}
-
-static void gather(struct mt_ctl *c, struct query *q)
-{
-	for (uint16_t w = 0; w < c->env.n_workers; w++) {
-		const struct mt_flow_ask *a = begin(c, w, &q->expr);
-		bool answered = a && ask(c, w);
-
-		while (answered && wants_more(q)) {
-			take(c, q, w, a);
-			if (!a->more)
-				break;
-			answered = ask(c, w);
-		}
-		if (!answered)
-			json_array_append_new(q->silent, json_integer(w));
-	}
-	settle(q);
-}
-
-/* ---- arguments ------------------------------------------------------------------------------- */
-
-/* Parses "... top FIELD" at the end; *n: number of words before it. */
-static int take_top(const struct mt_request *r, struct query *q, uint32_t *n, struct mt_err *e)
-{
-	const char *word;
-
-	*n = r->n_args;
-	if (r->n_args < 2 || strcmp(r->args[r->n_args - 2], "top") != 0)
-		return 0;
-	*n -= 2;
-	word = r->args[*n + 1];
-	q->top = strcmp(word, "packets") == 0 ? TOP_PACKETS
-		 : strcmp(word, "idle") == 0  ? TOP_IDLE
-					      : TOP_NONE;
-	return q->top == TOP_NONE ? mt_err(e, -EINVAL, "top %.40s: write packets or idle", word)
-				  : 0;
-}
-
-/* Both the arguments and `where` select. */
-static int parse(const struct mt_request *r, struct query *q, struct mt_err *e)
-{
-	static const struct row none = {.service = ""};
-	const char *more = r->view ? r->view->where : "";
-	char own[MT_CTL_LINE + 1], expr[2 * MT_CTL_LINE + 8];
-	uint32_t n;
-	int rc = take_top(r, q, &n, e);
-
-	if (rc)
-		return rc;
-	mt_ctl_join_words(r->args, n, own, sizeof(own));
-	snprintf(expr, sizeof(expr), *own && *more ? "(%s) (%s)" : "%s%s", own, more);
-	q->sample = json_array();
-	add(q->sample, &none);
-	mt_expr_names_of_fields(&q->names, FIELDS);
-	mt_view_names(&q->names, q->sample);
-	rc = mt_ctl_expr_of(&q->expr, expr, &q->names, FIELDS, e);
-	if (rc == 0 && r->view)
-		mt_view_show_expr(r->view, &q->expr, &q->names);
-	return rc;
-}
 
 static uint64_t total(const struct mt_ctl *c)
 {
@@ -333,50 +126,22 @@ static uint64_t total(const struct mt_ctl *c)
 	return sum;
 }
 
-static json_t *rows_of(const struct query *q)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < q->n; i++)
-		add(list, &q->rows[i]);
-	return list;
-}
-
 json_t *mt_show_flow_list(struct mt_ctl *c, const struct mt_request *r)
 {
-	struct query *q = calloc(1, sizeof(*q));
-	json_t *all = NULL;
-	struct mt_err e;
+	json_t *found = mt_select(c, r, &kind), *all;
 
-	if (!q)
-		return NULL;
-	if (parse(r, q, &e)) {
-		all = mt_ctl_wrong(&e);
-	} else {
-		q->silent = json_array();
-		gather(c, q);
-		all = mt_json_object(
-			MT_M("flows", total(c)), MT_M("shown", q->n), MT_M("list", rows_of(q)));
-		if (json_array_size(q->silent))
-			json_object_set(all, "workers_without_answer", q->silent);
-		mt_render_absent(all, "workers_without_answer");
-	}
-	json_decref(q->silent);
-	json_decref(q->sample);
-	free(q);
+	if (!found || json_object_get(found, "error"))
+		return found;
+	/* Numbers first. */
+	all = mt_json_object(MT_M("flows", total(c)), MT_M("shown", 0));
+	json_object_update(all, found);
+	json_decref(found);
 	return all;
 }
 
 void mt_offer_flows(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
 {
-	if (r->n_args && strcmp(r->args[r->n_args - 1], "top") == 0) {
-		mt_offer(o, "packets", "in both directions");
-		mt_offer(o, "idle", "since the last packet");
-		return;
-	}
-	if (!r->view)
-		mt_offer(o, "top", "those that have the most of a field");
-	mt_offer_expression(c, FIELDS, o);
+	mt_select_offer(c, r, &kind, o);
 }
 
 /* ---- the tables ------------------------------------------------------------------------------ */

@@ -4,6 +4,7 @@
  * connections` selects. Each worker gets a request with its connections, and closes some of them in
  * one loop iteration; the same request then continues.
  */
+#include "ask.h"
 #include "names.h"
 #include "tune.h"
 #include "view.h"

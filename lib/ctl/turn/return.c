@@ -4,6 +4,7 @@
  * ejection of an endpoint, which workers began. Worker 0 ends ejections, because the events of an
  * endpoint's health come from workers.
  */
+#include "ask.h"
 #include "tune.h"
 
 #include <stdio.h>
