@@ -108,43 +108,31 @@ bool mt_b_log_format(struct mt_build *b, const struct mt_log_about *a, struct mt
 }
 
 /*
- * The filter of an output; NULL: none. One that cannot be used (*e) is replaced by that of the
- * output in the current snapshot, if there is one.
+ * Sets the filter of an output. One that cannot be used is replaced by that of the output in the
+ * current snapshot. False: it has none there. Both have been reported.
  */
-static const char *filter_of(
-	const struct mt_build *b, const struct mt_log_about *a, bool *usable, struct mt_err *e)
-{
-	const char *filter = a->use ? a->use->filter : a->log ? a->log->filter : NULL;
-	const struct mt_access_output *last;
-	struct mt_alog_filter *f;
-
-	*usable = true;
-	if (!filter)
-		return NULL;
-	f = mt_alog_filter_new(filter, e);
-	mt_alog_filter_free(f);
-	if (f)
-		return filter;
-	*usable = false;
-	last = last_good(b, a->document);
-	return last ? last->filter : NULL;
-}
-
-/* False: there is a filter that cannot be used, and no last good one. Both have been reported. */
-static bool use_filter(struct mt_build *b, const struct mt_log_about *a)
+static bool use_filter(struct mt_build *b, struct mt_log_about *a)
 {
 	const struct mt_log_use *use = a->use;
+	const struct mt_access_output *last;
+	struct mt_alog_filter *f;
 	struct mt_err e;
-	bool usable;
-	const char *filter = filter_of(b, a, &usable, &e);
 
-	if (usable)
+	a->filter = use ? use->filter : a->log ? a->log->filter : NULL;
+	if (!a->filter)
 		return true;
+	f = mt_alog_filter_new(a->filter, &e);
+	mt_alog_filter_free(f);
+	if (f)
+		return true;
+	last = last_good(b, a->document);
+	a->filter = last ? last->filter : NULL;
 	mt_b_warn(b, use ? use->meta : a->meta, use ? use->filter_line : a->line,
 		use ? "spec.accessLogging[].filter.expression" : a->field, "correct the expression",
-		"%s: %s", filter ? "the last good expression is used" : "no access log is written",
+		"%s: %s",
+		a->filter ? "the last good expression is used" : "no access log is written",
 		e.text);
-	return filter != NULL;
+	return a->filter != NULL;
 }
 
 /* ---- outputs -------------------------------------------------------------------------------- */
@@ -163,9 +151,6 @@ struct mt_access_output *mt_b_log_keep(struct mt_build *b, const struct mt_log_a
 	struct mt_access_log *log = log_of(b);
 	struct mt_access_output *o =
 		log ? mt_region_push(r, (void **)&log->outputs, &log->n_outputs, sizeof(*o)) : NULL;
-	const char *filter;
-	struct mt_err e;
-	bool usable;
 
 	if (!o)
 		return NULL;
@@ -186,9 +171,8 @@ struct mt_access_output *mt_b_log_keep(struct mt_build *b, const struct mt_log_a
 	b->snap->pub.log_skips = skips_of(b);
 	b->snap->pub.log_general |= a->general;
 	b->snap->pub.log_unserved |= a->unserved;
-	filter = filter_of(b, a, &usable, &e);
-	if (filter)
-		o->filter = mt_region_strdup(r, filter);
+	if (a->filter)
+		o->filter = mt_region_strdup(r, a->filter);
 	if (a->log)
 		o->draw = (struct mt_alog_draw){a->log->skips, a->log->own_draw};
 	o->origin.file = mt_region_strdup(r, a->meta->origin.file);
@@ -208,13 +192,13 @@ static bool is_full(struct mt_build *b, const struct mt_log_about *a)
 	return true;
 }
 
-bool mt_b_log_may_be(struct mt_build *b, const struct mt_log_about *a)
+bool mt_b_log_may_be(struct mt_build *b, struct mt_log_about *a)
 {
 	return a->document && !is_full(b, a) && use_filter(b, a);
 }
 
-static void add_output(struct mt_build *b, const struct mt_log_about *a, const char *path,
-	struct mt_alog_spec *spec)
+static void add_output(
+	struct mt_build *b, struct mt_log_about *a, const char *path, struct mt_alog_spec *spec)
 {
 	struct mt_alog_place place;
 

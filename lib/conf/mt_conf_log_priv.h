@@ -78,10 +78,14 @@ struct mt_log_about {
 	uint64_t key;
 	const struct mt_log_use *use;	/* NULL: of a proxy, or of spans */
 	const struct mt_chain_log *log; /* of a proxy; NULL: another one */
+	const char *filter;		/* mt_b_log_may_be(): NULL: none */
 };
 
-/* False: too many outputs, or a filter that cannot be used; it has been reported. */
-bool mt_b_log_may_be(struct mt_build *b, const struct mt_log_about *a);
+/*
+ * Sets the filter. False: there are too many outputs, or the filter cannot be used; it has been
+ * reported.
+ */
+bool mt_b_log_may_be(struct mt_build *b, struct mt_log_about *a);
 /* The format, or the last good one. False: there is none, and it has been reported. */
 bool mt_b_log_format(struct mt_build *b, const struct mt_log_about *a, struct mt_alog_spec *spec);
 /* Copies the output into the snapshot's memory, which remembers a failure. NULL: no memory. */
