@@ -203,9 +203,7 @@ static void add_pod(struct gather *g, const struct mt_kube_pod *pod)
 	struct mt_addr last = {0};
 	struct mt_peer p;
 
-	if (!s->ip.s || pod->spec.host_network.v ||
-		(s->phase.set &&
-			(s->phase.v == MT_KUBE_SUCCEEDED || s->phase.v == MT_KUBE_FAILED)) ||
+	if (!s->ip.s || pod->spec.host_network.v || mt_kube_pod_has_ended(pod) ||
 		has_rows(g, &pod->meta))
 		return;
 	p = mt_b_pod_peer(g->b, &pod->meta, &pod->meta.labels);

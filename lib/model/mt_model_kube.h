@@ -124,6 +124,13 @@ struct mt_kube_pod {
 	struct mt_kube_pod_status status;
 };
 
+static inline bool mt_kube_pod_has_ended(const struct mt_kube_pod *p)
+{
+	const struct mt_num *phase = &p->status.phase;
+
+	return phase->set && (phase->v == MT_KUBE_SUCCEEDED || phase->v == MT_KUBE_FAILED);
+}
+
 struct mt_kube_namespace {
 	struct mt_meta meta;
 };

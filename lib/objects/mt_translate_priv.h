@@ -26,7 +26,6 @@ void mt_tr_tell(struct translation *x, enum mt_diag_severity severity, const str
 /* Marks an object as used, and notes if its data may be outdated. */
 void mt_tr_use(struct translation *x, const struct mt_meta *meta);
 bool mt_tr_is_used(struct translation *x, const struct mt_meta *meta);
-bool mt_tr_has_ended(const struct mt_kube_pod *p);
 /* The Service that a slice is of; NULL: it names none. */
 const char *mt_tr_service_of(const struct mt_kube_slice *s);
 /* Warns of a ServiceEntry if its selector was not compared with all workloads. */

@@ -85,12 +85,6 @@ bool mt_tr_is_used(struct translation *x, const struct mt_meta *meta)
 
 /* ---- by name --------------------------------------------------------------------------------- */
 
-bool mt_tr_has_ended(const struct mt_kube_pod *p)
-{
-	return p->status.phase.set &&
-	       (p->status.phase.v == MT_KUBE_SUCCEEDED || p->status.phase.v == MT_KUBE_FAILED);
-}
-
 /*
  * Adds a Pod by its address. Skips long texts, because they are not addresses and aliases may
  * repeat them many times.
@@ -109,7 +103,7 @@ static void index_pod(struct translation *x, struct mt_kube_pod *p)
 
 	if (name)
 		mt_strmap_put(&x->pods, name, p, NULL);
-	if (mt_tr_has_ended(p))
+	if (mt_kube_pod_has_ended(p))
 		return;
 	index_address(x, p, p->status.ip.s);
 	for (uint32_t i = 0; i < p->status.n_ips; i++)
@@ -552,7 +546,7 @@ static bool can_serve(const struct mt_kube_pod *p)
 {
 	struct mt_addr addr;
 
-	return !mt_tr_has_ended(p) && p->status.ip.s && p->status.ready &&
+	return !mt_kube_pod_has_ended(p) && p->status.ip.s && p->status.ready &&
 	       mt_addr_parse(p->status.ip.s, &addr) == 0;
 }
 

@@ -121,8 +121,8 @@ void mt_tr_tell_unused(struct translation *x)
 
 		if (!mt_tr_is_used(x, &p->meta))
 			mt_tr_tell(x, MT_DIAG_INERT, &p->meta, NULL,
-				mt_tr_has_ended(p) ? "it has ended"
-				: !p->status.ip.s  ? "it has no address"
-						   : "it is an endpoint of no service here");
+				mt_kube_pod_has_ended(p) ? "it has ended"
+				: !p->status.ip.s	 ? "it has no address"
+							 : "it is an endpoint of no service here");
 	}
 }
