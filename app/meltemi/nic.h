@@ -12,6 +12,7 @@
 #include "mt_addr.h"
 
 #include <net/if.h>
+#include <stdio.h>
 
 #define NIC_CARDS     256
 #define NIC_ADDRESSES 4096
@@ -114,6 +115,17 @@ void nic_addresses(struct nic *n);
 void nic_session(struct nic *n);
 /* Fills c->uses. */
 void nic_uses(const struct nic *n, struct nic_card *c);
+/* A route of the main table. */
+struct nic_route {
+	char interface[IF_NAMESIZE];
+	struct mt_addr to, via; /* via: with RTF_GATEWAY only */
+	uint8_t bits;
+	unsigned int flags, metric;
+};
+/* The kernel's table of routes of IPv4 (`version` 4) or IPv6; NULL: it cannot be read. */
+FILE *nic_routes_open(const struct nic *n, int version);
+/* nic_network.c: parses a line of it. */
+bool nic_route_parse(const char *line, int version, struct nic_route *r);
 /* The first process with the card's VFIO group open, as "process 7 (name)"; false: none. */
 bool nic_holder(const struct nic *n, const struct nic_card *c, char *words, size_t size);
 

@@ -34,27 +34,16 @@ static json_t *save_addresses(const struct nic *n, const struct nic_card *c)
 	return list;
 }
 
-struct route {
-	struct mt_addr to, via;
-	uint8_t bits;
-	bool gateway; /* false: `via` is not used */
-	unsigned int metric;
-};
-
-/* Returns false for a line that is not about a route of this interface. */
-static bool parse_route4(const char *line, const char *interface, struct route *r)
+static bool parse_route4(const char *line, struct nic_route *r)
 {
-	unsigned int to, via, flags, mask;
-	char name[IF_NAMESIZE];
+	unsigned int to, via, mask;
 
-	if (sscanf(line, "%15s %x %x %x %*s %*s %u %x", name, &to, &via, &flags, &r->metric,
-		    &mask) != 6 ||
-		strcmp(name, interface) != 0)
+	if (sscanf(line, "%15s %x %x %x %*s %*s %u %x", r->interface, &to, &via, &r->flags,
+		    &r->metric, &mask) != 6)
 		return false;
 	r->to = mt_addr4(to);
 	r->via = mt_addr4(via);
 	r->bits = (uint8_t)__builtin_popcount(mask);
-	r->gateway = flags & RTF_GATEWAY;
 	return true;
 }
 
@@ -69,28 +58,37 @@ static bool parse_hex(const char *hex, struct mt_addr *a)
 	return true;
 }
 
-/*
- * The same for IPv6. Excludes routes that come again by themselves: those that routers advertise,
- * and the kernel's own of link-local and multicast addresses and of its tables "local".
- */
-static bool parse_route6(const char *line, const char *interface, struct route *r)
+static bool parse_route6(const char *line, struct nic_route *r)
 {
-	unsigned int bits, flags;
-	char to[33], via[33], name[IF_NAMESIZE];
+	unsigned int bits;
+	char to[33], via[33];
 
 	if (sscanf(line, "%32s %x %*s %*s %32s %x %*s %*s %x %15s", to, &bits, via, &r->metric,
-		    &flags, name) != 6 ||
-		strcmp(name, interface) != 0 || bits > 128 || !parse_hex(to, &r->to) ||
-		!parse_hex(via, &r->via))
+		    &r->flags, r->interface) != 6 ||
+		bits > 128 || !parse_hex(to, &r->to) || !parse_hex(via, &r->via))
 		return false;
 	r->bits = (uint8_t)bits;
-	r->gateway = flags & RTF_GATEWAY;
-	return !(flags & (RTF_ADDRCONF | RTF_LOCAL | RTF_ANYCAST | RTF_REJECT)) &&
-	       r->to.b[0] != 0xff && !mt_addr_is_link_local(&r->to);
+	return true;
+}
+
+bool nic_route_parse(const char *line, int version, struct nic_route *r)
+{
+	return version == 4 ? parse_route4(line, r) : parse_route6(line, r);
+}
+
+/*
+ * True for routes that come again by themselves: those that routers advertise, and the kernel's own
+ * of link-local and multicast addresses and of its tables "local". Those of IPv4 have no such flag.
+ */
+static bool comes_again(const struct nic_route *r)
+{
+	return !mt_addr_is4(&r->to) &&
+	       ((r->flags & (RTF_ADDRCONF | RTF_LOCAL | RTF_ANYCAST | RTF_REJECT)) ||
+		       r->to.b[0] == 0xff || mt_addr_is_link_local(&r->to));
 }
 
 /* The kernel adds the route to the network of an address together with the address. */
-static bool is_of_address(const struct nic *n, const struct nic_card *c, const struct route *r)
+static bool is_of_address(const struct nic *n, const struct nic_card *c, const struct nic_route *r)
 {
 	for (uint32_t i = 0; i < n->n_addresses; i++) {
 		const struct nic_address *a = &n->addresses[i];
@@ -128,39 +126,36 @@ static bool is_near(const struct nic *n, const struct nic_card *c, const json_t 
 }
 
 static void add_route(
-	const struct nic *n, const struct nic_card *c, json_t *list, const struct route *r)
+	const struct nic *n, const struct nic_card *c, json_t *list, const struct nic_route *r)
 {
 	char net[MT_ADDR_STRLEN + 8], one[MT_ADDR_STRLEN], via[MT_ADDR_STRLEN] = "", number[16];
+	bool gateway = r->flags & RTF_GATEWAY;
 
 	snprintf(net, sizeof(net), "%s/%u", mt_addr_str(&r->to, one), r->bits);
 	snprintf(number, sizeof(number), "%u", r->metric);
-	if (r->gateway)
+	if (gateway)
 		mt_addr_str(&r->via, via);
 	(void)json_array_append_new(
 		list, json_pack("{s:s, s:s, s:s, s:b}", "to", net, "via", via, "metric", number,
-			      "onlink", r->gateway && !is_near(n, c, list, &r->via)));
+			      "onlink", gateway && !is_near(n, c, list, &r->via)));
 }
 
 /* Routes without a gateway come first, because others may need them to reach theirs. */
 static json_t *save_routes(const struct nic *n, const struct nic_card *c)
 {
-	static const struct {
-		const char *file;
-		bool (*parse)(const char *line, const char *interface, struct route *r);
-	} tables[] = {{"route", parse_route4}, {"ipv6_route", parse_route6}};
 	json_t *list = json_array();
-	char path[512], line[512];
-	struct route r;
+	char line[512];
+	struct nic_route r;
 
-	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(tables); i++) {
-		size_t k = i % MT_ARRAY_LEN(tables);
-		bool gateways = i >= MT_ARRAY_LEN(tables);
-		FILE *f;
+	for (int i = 0; i < 4; i++) {
+		int version = i % 2 ? 6 : 4;
+		bool gateways = i >= 2;
+		FILE *f = nic_routes_open(n, version);
 
-		snprintf(path, sizeof(path), "%s/proc/net/%s", n->host.root, tables[k].file);
-		f = fopen(path, "re");
 		while (f && fgets(line, sizeof(line), f))
-			if (tables[k].parse(line, c->interface, &r) && r.gateway == gateways &&
+			if (nic_route_parse(line, version, &r) &&
+				strcmp(r.interface, c->interface) == 0 && !comes_again(&r) &&
+				!(r.flags & RTF_GATEWAY) == !gateways &&
 				(gateways || !is_of_address(n, c, &r)))
 				add_route(n, c, list, &r);
 		if (f)

@@ -18,11 +18,10 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define RTF_REJECTED 0x0200
-#define OVER	     256 /* interfaces on top of a card, itself included */
-#define ANCESTORS    32
-#define SSH_PORT     22
-#define ESTABLISHED  1
+#define OVER	    256 /* interfaces on top of a card, itself included */
+#define ANCESTORS   32
+#define SSH_PORT    22
+#define ESTABLISHED 1
 
 struct over {
 	char names[OVER][IF_NAMESIZE];
@@ -176,37 +175,25 @@ static FILE *open_proc(const struct nic *n, const char *file)
 	return fopen(path, "re");
 }
 
-static bool is_default4(const char *line, char name[IF_NAMESIZE])
+FILE *nic_routes_open(const struct nic *n, int version)
 {
-	unsigned int to, via, flags, mask;
-
-	return sscanf(line, "%15s %x %x %x %*s %*s %*s %x", name, &to, &via, &flags, &mask) == 5 &&
-	       to == 0 && mask == 0 && (flags & RTF_UP) && !(flags & RTF_REJECTED);
-}
-
-static bool is_default6(const char *line, char name[IF_NAMESIZE])
-{
-	unsigned int bits, flags;
-	char to[33];
-
-	return sscanf(line, "%32s %x %*s %*s %*s %*s %*s %*s %x %15s", to, &bits, &flags, name) ==
-		       4 &&
-	       bits == 0 && strspn(to, "0") == 32 && (flags & RTF_UP) && !(flags & RTF_REJECTED);
+	return open_proc(n, version == 4 ? "net/route" : "net/ipv6_route");
 }
 
 static void use_routes(const struct nic *n, struct nic_card *c, const struct over *o, int version)
 {
-	FILE *f = open_proc(n, version == 4 ? "net/route" : "net/ipv6_route");
-	char line[512], name[IF_NAMESIZE];
-	bool found = false;
+	FILE *f = nic_routes_open(n, version);
+	struct nic_route r;
+	char line[512];
+	bool found = false, own;
 
 	while (f && !found && fgets(line, sizeof(line), f))
-		found = (version == 4 ? is_default4(line, name) : is_default6(line, name)) &&
-			is_over(o, name);
+		found = nic_route_parse(line, version, &r) && r.bits == 0 && (r.flags & RTF_UP) &&
+			!(r.flags & RTF_REJECT) && is_over(o, r.interface);
+	own = found && strcmp(r.interface, c->interface) == 0;
 	if (found)
-		add_use(c, NIC_USE_ROUTE, "default route of IPv%d%s%s", version,
-			strcmp(name, c->interface) ? " by " : "",
-			strcmp(name, c->interface) ? name : "");
+		add_use(c, NIC_USE_ROUTE, "default route of IPv%d%s%s", version, own ? "" : " by ",
+			own ? "" : r.interface);
 	if (f)
 		fclose(f);
 }
