@@ -38,13 +38,13 @@ bool test_wait(struct mt_ctl *c, int fd)
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"close", close_tests}, {"command", command_tests},
-		{"health", health_tests}, {"health of objects", health_objects_tests},
-		{"events", events_tests}, {"explain", explain_tests},
-		{"forwarding", forwarding_tests}, {"guests", guests_tests},
-		{"history", history_tests}, {"identity", identity_tests}, {"istio", istio_tests},
-		{"load", load_tests}, {"mesh", mesh_tests}, {"pace", pace_tests},
-		{"socket", socket_tests}, {"telemetry", telemetry_tests}, {"door", door_tests},
-		{"view", view_tests}, {"http", http_tests}, {0}};
+		{"counters", counters_tests}, {"health", health_tests},
+		{"health of objects", health_objects_tests}, {"events", events_tests},
+		{"explain", explain_tests}, {"forwarding", forwarding_tests},
+		{"guests", guests_tests}, {"history", history_tests}, {"identity", identity_tests},
+		{"istio", istio_tests}, {"load", load_tests}, {"mesh", mesh_tests},
+		{"pace", pace_tests}, {"socket", socket_tests}, {"telemetry", telemetry_tests},
+		{"door", door_tests}, {"view", view_tests}, {"http", http_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

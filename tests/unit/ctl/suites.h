@@ -5,8 +5,9 @@
 #include "mt_test.h"
 #include "mt_ctl_waiting_priv.h"
 
-extern const struct mt_test close_tests[], command_tests[], door_tests[], health_tests[],
-	health_objects_tests[], http_tests[], mesh_tests[], socket_tests[], view_tests[];
+extern const struct mt_test close_tests[], command_tests[], counters_tests[], door_tests[],
+	health_tests[], health_objects_tests[], http_tests[], mesh_tests[], socket_tests[],
+	view_tests[];
 
 extern const struct mt_test events_tests[], explain_tests[], forwarding_tests[], guests_tests[],
 	history_tests[], identity_tests[], istio_tests[], load_tests[], pace_tests[],
