@@ -60,7 +60,6 @@ struct mt_policy {
 	uint32_t n_hosts, n_closed_hosts; /* that it is about; of a closing: that it closes */
 	/* Of authorization: what compiling it for ports has told. */
 	const char *dropped, *dropped_by, *vanished, *vanished_by, *other, *other_by;
-	uint32_t n_enforced, n_closed; /* instances' ports */
 	/*
 	 * Of tokens: a protocol that cannot remove them from messages, and metadata that a claim is
 	 * for, with a protocol that lets servers take them from elsewhere.

@@ -64,9 +64,8 @@ struct mt_eal_conf {
 };
 
 struct mt_eal_info {
-	bool hugepages;	  /* the choice made for `auto` */
-	char memory[192]; /* the same as text, one line for the log */
-	uint16_t main_core;
+	bool hugepages;			/* the choice made for `auto` */
+	char memory[192];		/* the same as text, one line for the log */
 	uint16_t cores[MT_WORKERS_MAX]; /* core of worker i, which runs as lcore i + 1 */
 };
 

@@ -38,7 +38,6 @@ struct mt_tcp_queue {
 #define MT_TCP_WAIT_NEIGH  MT_PORTS_MAX
 #define MT_TCP_WAIT_NEIGHS 128
 #define MT_TCP_WAITS	   (MT_PORTS_MAX + MT_TCP_WAIT_NEIGHS)
-#define MT_TCP_WAIT_NONE   UINT16_MAX
 _Static_assert(MT_TCP_WAITS <= UINT8_MAX, "mt_tcp_conn.wait_for");
 
 static inline uint16_t mt_tcp_wait_of_neigh(uint32_t neigh)

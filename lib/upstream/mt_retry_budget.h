@@ -21,9 +21,8 @@ enum mt_retry_bound {
 };
 
 /* Envoy's defaults. */
-#define MT_RETRY_BUDGET_NUMBER 3u
-#define MT_RETRY_BUDGET_SHARE  2000u
-#define MT_RETRY_BUDGET_LEAST  3u
+#define MT_RETRY_BUDGET_SHARE 2000u
+#define MT_RETRY_BUDGET_LEAST 3u
 
 struct mt_retry_budget {
 	enum mt_retry_bound bound : 8;

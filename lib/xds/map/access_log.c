@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOGS_MAX   64u
-#define PATH_BYTES 4096u
-#define DEPTH_MAX  32u
+#define LOGS_MAX  64u
+#define DEPTH_MAX 32u
 
 #define LOGGERS "envoy.extensions.access_loggers."
 
