@@ -79,7 +79,6 @@ struct mt_pipe {
 	const struct mt_grpc_tls *tls; /* NULL: plaintext; owned by the caller */
 	SSL_CTX *ctx;
 	SSL *ssl;
-	bool wants_write; /* watched for EPOLLOUT */
 	/*
 	 * Called when the state becomes OPEN, when bytes can be read or written, and on failure (e
 	 * not NULL).

@@ -17,7 +17,6 @@ static void set_state(struct mt_pipe *p, enum mt_pipe_state state)
 
 void mt_pipe_want_write(struct mt_pipe *p, bool want)
 {
-	p->wants_write = want;
 	(void)mt_fds_change(p->fds, &p->watch, want ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
@@ -136,7 +135,6 @@ int mt_pipe_open(struct mt_pipe *p, struct mt_fds *fds, const struct mt_pipe_add
 		return rc;
 	}
 	p->state = MT_PIPE_CONNECTING;
-	p->wants_write = true;
 	return 0;
 }
 

@@ -111,7 +111,6 @@ uint32_t mt_keyed_left(const struct mt_keyed_rule *r, uint64_t hash, uint64_t no
 struct mt_keyed_info {
 	const char *name;
 	struct mt_keyed_numbers numbers;
-	uint32_t tag_bits;
 	uint64_t admitted, refused;
 	uint64_t overflowed; /* of both: decided by an overflow bucket */
 };

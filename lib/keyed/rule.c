@@ -222,8 +222,7 @@ void mt_keyed_rule_put(struct mt_keyed *t, struct mt_keyed_rule *r, uint64_t now
 
 void mt_keyed_describe(const struct mt_keyed_rule *r, struct mt_keyed_info *info)
 {
-	*info = (struct mt_keyed_info){
-		.name = r->def.name, .numbers = r->def.numbers, .tag_bits = 53 - r->bits};
+	*info = (struct mt_keyed_info){.name = r->def.name, .numbers = r->def.numbers};
 	for (uint16_t w = 0; w < r->table->workers; w++) {
 		info->admitted += mt_count_read(&r->counts[w].admitted);
 		info->refused += mt_count_read(&r->counts[w].refused);
