@@ -21,13 +21,8 @@ static void set_trace(struct mt_alog_made *made, struct mt_alog_record *to)
 		mt_alog_set_text(to, MT_ALOG_SPAN_ID, mt_span_hex(s.id, MT_SPAN_ID, made->span));
 }
 
-static void set_texts(
-	const struct mt_alog_entry *from, struct mt_alog_made *made, struct mt_alog_record *to)
+static void set_texts(const struct mt_alog_entry *from, const char *text, struct mt_alog_record *to)
 {
-	const char *text = from->texts;
-	char *name = made->name;
-	uint32_t n;
-
 	mt_alog_set_text(to, MT_ALOG_PROTOCOL, from->protocol);
 	mt_alog_set_text(to, MT_ALOG_AUTHORITY, from->host);
 	mt_alog_set_text(to, MT_ALOG_ROUTE, from->route);
@@ -38,10 +33,12 @@ static void set_texts(
 	text += to->texts[MT_ALOG_METHOD].len;
 	if (from->reason_len)
 		to->texts[MT_ALOG_REASON] = slice(text, from->reason_len);
-	text += from->reason_len;
-	to->named = made->named;
-	to->n_named = mt_alog_kept((const uint8_t *)text, from->kept_len, made->named);
-	n = mt_alog_digits(name, from->worker);
+}
+
+static void set_stream_id(const struct mt_alog_entry *from, char *name, struct mt_alog_record *to)
+{
+	uint32_t n = mt_alog_digits(name, from->worker);
+
 	name[n++] = '-';
 	n += mt_alog_digits(name + n, from->exchange.idx);
 	name[n++] = '-';
@@ -88,21 +85,41 @@ static void set_ends(const struct mt_alog_entry *from, struct mt_alog_record *to
 		(struct mt_alog_end_value){from->endpoint, from->endpoint_port};
 }
 
-void mt_alog_entry_view(
-	const struct mt_alog_entry *from, struct mt_alog_made *made, struct mt_alog_record *to)
+/* All but texts and metadata. */
+static void set_rest(const struct mt_alog_entry *from, struct mt_alog_record *to)
 {
-	memset(to, 0, sizeof(*to));
 	to->type = (enum mt_alog_type)from->type;
 	to->ending = (enum mt_ending)from->ending;
 	to->oneway = from->oneway;
 	to->flags = from->flags;
 	to->code = from->code;
-	set_texts(from, made, to);
-	if (to->n_named)
-		set_trace(made, to);
 	set_points(from, to);
 	set_ends(from, to);
 	mt_alog_set_number(to, MT_ALOG_BYTES_RECEIVED, from->bytes_in);
 	mt_alog_set_number(to, MT_ALOG_BYTES_SENT, from->bytes_out);
 	mt_alog_set_number(to, MT_ALOG_ATTEMPTS, from->attempts);
+}
+
+void mt_alog_parts_view(const struct mt_alog_parts *from,
+	struct mt_alog_named named[MT_ALOG_KEPT_VALUES], struct mt_alog_record *to)
+{
+	memset(to, 0, sizeof(*to));
+	set_texts(from->head, from->texts, to);
+	to->named = named;
+	if (from->head->kept_len)
+		to->n_named = mt_alog_kept(from->kept, from->head->kept_len, named);
+	set_rest(from->head, to);
+}
+
+void mt_alog_entry_view(
+	const struct mt_alog_entry *from, struct mt_alog_made *made, struct mt_alog_record *to)
+{
+	const struct mt_alog_parts parts = {from, from->texts,
+		(const uint8_t *)from->texts +
+			mt_alog_texts_len(from->interface_len, from->method_len, from->reason_len)};
+
+	mt_alog_parts_view(&parts, made->named, to);
+	if (to->n_named)
+		set_trace(made, to);
+	set_stream_id(from, made->name, to);
 }

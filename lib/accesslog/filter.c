@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attributes of a record, and filters that read them. */
-#include "mt_alog_filter.h"
-
+/* Attributes of a record, and filters that read them. Workers run this: it does not allocate. */
+#include "mt_alog_filter_priv.h"
 #include "mt_alog_format_priv.h"
-#include "mt_cel.h"
 #include "mt_ending.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <strings.h>
 
 #define MADE_TEXT 1024 /* bytes; longer than a path, an address or details */
@@ -27,22 +23,16 @@ enum made {
 
 _Static_assert(N_MADE <= 32, "a bit for each");
 
-#define KEYS 64 /* uses of metadata */
-
 /* The metadata of a request or reply, as a map. */
 struct metadata {
-	const struct mt_alog_filter *of;
+	const struct mt_alog_record *of;
 	enum mt_alog_from from;
 };
 
-struct mt_alog_filter {
-	struct mt_cel *cel;
-	struct mt_alog_key keys[KEYS];
-	uint32_t n_keys;
-	struct metadata metadata[2]; /* by enum mt_alog_from */
-	/* Of the record that is evaluated: */
+struct mt_alog_trial {
 	const struct mt_alog_record *r;
-	uint32_t made; /* bits by enum made */
+	struct metadata metadata[2]; /* by enum mt_alog_from */
+	uint32_t made;		     /* bits by enum made */
 	struct mt_cel_value texts[N_MADE];
 	char bytes[N_MADE][MADE_TEXT];
 	struct mt_cel_frame frame;
@@ -50,20 +40,20 @@ struct mt_alog_filter {
 
 static const struct mt_cel_value absent = {.type = MT_CEL_ABSENT};
 
-static struct mt_cel_value text_of(const struct mt_alog_filter *f, enum mt_alog_text which)
+static struct mt_cel_value text_of(const struct mt_alog_trial *t, enum mt_alog_text which)
 {
-	return f->r->texts[which].p ? mt_cel_text(f->r->texts[which]) : absent;
+	return t->r->texts[which].p ? mt_cel_text(t->r->texts[which]) : absent;
 }
 
 /* The text that an operator has in a line; a longer one is cut. */
 static struct mt_cel_value make(
-	const struct mt_alog_filter *f, char *to, enum mt_alog_source source, uint16_t index)
+	const struct mt_alog_trial *t, char *to, enum mt_alog_source source, uint16_t index)
 {
 	const struct mt_alog_piece piece = {.source = (uint8_t)source, .index = index};
 	struct mt_alog_value v;
 	uint32_t len = 0;
 
-	mt_alog_value_of(&piece, f->r, 0, &v);
+	mt_alog_value_of(&piece, t->r, 0, &v);
 	if (v.type != MT_ALOG_IS_TEXT)
 		return absent;
 	for (uint32_t i = 0; i < v.n_parts; i++) {
@@ -76,20 +66,20 @@ static struct mt_cel_value make(
 }
 
 static struct mt_cel_value made_of(
-	struct mt_alog_filter *f, enum made which, enum mt_alog_source source, uint16_t index)
+	struct mt_alog_trial *t, enum made which, enum mt_alog_source source, uint16_t index)
 {
-	if (!(f->made >> which & 1))
-		f->texts[which] = make(f, f->bytes[which], source, index);
-	f->made |= 1u << which;
-	return f->texts[which];
+	if (!(t->made >> which & 1))
+		t->texts[which] = make(t, t->bytes[which], source, index);
+	t->made |= 1u << which;
+	return t->texts[which];
 }
 
 static struct mt_cel_value count_of(
-	const struct mt_alog_filter *f, enum mt_cel_type type, enum mt_alog_number which)
+	const struct mt_alog_trial *t, enum mt_cel_type type, enum mt_alog_number which)
 {
-	uint64_t n = f->r->numbers[which];
+	uint64_t n = t->r->numbers[which];
 
-	if (!(f->r->numbers_known >> which & 1))
+	if (!(t->r->numbers_known >> which & 1))
 		return absent;
 	if (type == MT_CEL_UINT)
 		return (struct mt_cel_value){.type = MT_CEL_UINT, .u = n};
@@ -97,9 +87,9 @@ static struct mt_cel_value count_of(
 }
 
 static struct mt_cel_value span_of(
-	const struct mt_alog_filter *f, enum mt_alog_point from, enum mt_alog_point to)
+	const struct mt_alog_trial *t, enum mt_alog_point from, enum mt_alog_point to)
 {
-	const struct mt_alog_record *r = f->r;
+	const struct mt_alog_record *r = t->r;
 	uint64_t ns = r->points[to] > r->points[from] ? r->points[to] - r->points[from] : 0;
 
 	if (!(r->points_known >> from & 1) || !(r->points_known >> to & 1))
@@ -108,33 +98,33 @@ static struct mt_cel_value span_of(
 		.type = MT_CEL_DURATION, .n = (int64_t)MT_MIN(ns, (uint64_t)INT64_MAX)};
 }
 
-static struct mt_cel_value port_of(const struct mt_alog_filter *f, enum mt_alog_end end)
+static struct mt_cel_value port_of(const struct mt_alog_trial *t, enum mt_alog_end end)
 {
-	return mt_addr_is_zero(&f->r->ends[end].addr) ? absent : mt_cel_int(f->r->ends[end].port);
+	return mt_addr_is_zero(&t->r->ends[end].addr) ? absent : mt_cel_int(t->r->ends[end].port);
 }
 
-static struct mt_cel_value own_time(const struct mt_alog_filter *f)
+static struct mt_cel_value own_time(const struct mt_alog_trial *t)
 {
 	return (struct mt_cel_value){.type = MT_CEL_TIMESTAMP,
-		.n = (int64_t)(f->r->wall / MT_SEC),
-		.ns = (uint32_t)(f->r->wall % MT_SEC)};
+		.n = (int64_t)(t->r->wall / MT_SEC),
+		.ns = (uint32_t)(t->r->wall % MT_SEC)};
 }
 
 /* 0 without a response, as in lines. */
-static struct mt_cel_value own_code(const struct mt_alog_filter *f)
+static struct mt_cel_value own_code(const struct mt_alog_trial *t)
 {
-	return mt_cel_int(f->r->code ? f->r->code : mt_endings[f->r->ending].code);
+	return mt_cel_int(t->r->code ? t->r->code : mt_endings[t->r->ending].code);
 }
 
-static struct mt_cel_value own_flags(const struct mt_alog_filter *f)
+static struct mt_cel_value own_flags(const struct mt_alog_trial *t)
 {
-	return mt_cel_int(mt_endings[f->r->ending].flags | f->r->flags);
+	return mt_cel_int(mt_endings[t->r->ending].flags | t->r->flags);
 }
 
 static bool find(const void *map, struct mt_slice name, struct mt_cel_value *value)
 {
 	const struct metadata *m = map;
-	const struct mt_alog_record *r = m->of->r;
+	const struct mt_alog_record *r = m->of;
 
 	for (uint32_t i = 0; i < r->n_named; i++) {
 		const struct mt_alog_named *n = &r->named[i];
@@ -148,10 +138,10 @@ static bool find(const void *map, struct mt_slice name, struct mt_cel_value *val
 	return false;
 }
 
-static struct mt_cel_value named_of(struct mt_alog_filter *f, enum mt_alog_from from)
+static struct mt_cel_value named_of(struct mt_alog_trial *t, enum mt_alog_from from)
 {
-	f->metadata[from] = (struct metadata){f, from};
-	return (struct mt_cel_value){.type = MT_CEL_MAP, .map = {find, &f->metadata[from]}};
+	t->metadata[from] = (struct metadata){t->r, from};
+	return (struct mt_cel_value){.type = MT_CEL_MAP, .map = {find, &t->metadata[from]}};
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -159,19 +149,19 @@ static struct mt_cel_value named_of(struct mt_alog_filter *f, enum mt_alog_from 
 #define GET(id, value)                                                                             \
 	static struct mt_cel_value get_##id(void *arg)                                             \
 	{                                                                                          \
-		struct mt_alog_filter *f = arg;                                                    \
+		struct mt_alog_trial *t = arg;                                                     \
                                                                                                    \
 		return value;                                                                      \
 	}
-#define MT_ALOG_ATTR_TEXT(id, name, which) GET(id, text_of(f, MT_ALOG_##which))
+#define MT_ALOG_ATTR_TEXT(id, name, which) GET(id, text_of(t, MT_ALOG_##which))
 #define MT_ALOG_ATTR_MADE(id, name, source, index)                                                 \
-	GET(id, made_of(f, MADE_##id, MT_ALOG_##source, index))
+	GET(id, made_of(t, MADE_##id, MT_ALOG_##source, index))
 #define MT_ALOG_ATTR_COUNT(id, name, type, which)                                                  \
-	GET(id, count_of(f, MT_CEL_##type, MT_ALOG_##which))
-#define MT_ALOG_ATTR_SPAN(id, name, from, to) GET(id, span_of(f, MT_ALOG_##from, MT_ALOG_##to))
-#define MT_ALOG_ATTR_PORT(id, name, end)      GET(id, port_of(f, MT_ALOG_##end))
-#define MT_ALOG_ATTR_OWN(id, name, type)      GET(id, own_##id(f))
-#define MT_ALOG_ATTR_NAMED(id, name, from)    GET(id, named_of(f, MT_ALOG_##from))
+	GET(id, count_of(t, MT_CEL_##type, MT_ALOG_##which))
+#define MT_ALOG_ATTR_SPAN(id, name, from, to) GET(id, span_of(t, MT_ALOG_##from, MT_ALOG_##to))
+#define MT_ALOG_ATTR_PORT(id, name, end)      GET(id, port_of(t, MT_ALOG_##end))
+#define MT_ALOG_ATTR_OWN(id, name, type)      GET(id, own_##id(t))
+#define MT_ALOG_ATTR_NAMED(id, name, from)    GET(id, named_of(t, MT_ALOG_##from))
 #include "attributes.def"
 
 static const struct mt_cel_attribute table[] = {
@@ -185,92 +175,25 @@ static const struct mt_cel_attribute table[] = {
 #include "attributes.def"
 };
 
-static const struct mt_cel_attributes attributes = {table, MT_ARRAY_LEN(table)};
+const struct mt_cel_attributes mt_alog_attributes = {table, MT_ARRAY_LEN(table)};
 
-/* ---- names of metadata ---------------------------------------------------------------------- */
-
-/* Sets *from if attribute i of the table is metadata. */
-static bool is_metadata(uint32_t i, enum mt_alog_from *from)
+bool mt_alog_is_metadata(uint32_t i, enum mt_alog_from *from)
 {
 	*from = table[i].get == get_headers ? MT_ALOG_REQUEST : MT_ALOG_RESPONSE;
 	return table[i].get == get_headers || table[i].get == get_response_headers;
 }
 
-static bool add_key(struct mt_alog_filter *f, const struct mt_cel_name *use, enum mt_alog_from from,
-	struct mt_err *e)
+/* ---- evaluation ----------------------------------------------------------------------------- */
+
+size_t mt_alog_trial_size(void)
 {
-	if (use->name.p && f->n_keys < KEYS) {
-		f->keys[f->n_keys++] = (struct mt_alog_key){.from = from, .name = use->name};
-		return true;
-	}
-	if (use->name.p)
-		(void)mt_err(e, -E2BIG, "column %u: the filter reads metadata more than %d times",
-			use->column, KEYS);
-	else
-		(void)mt_err(e, -EINVAL,
-			"column %u: the name of metadata must be a constant, as in "
-			"request.headers[\"x-user\"]",
-			use->column);
-	return false;
+	return sizeof(struct mt_alog_trial);
 }
 
-static bool add_keys(struct mt_alog_filter *f, struct mt_err *e)
+bool mt_alog_filter_passes(
+	const struct mt_alog_filter *f, struct mt_alog_trial *t, const struct mt_alog_record *r)
 {
-	struct mt_cel_name use;
-	enum mt_alog_from from;
-
-	for (uint32_t i = 0; i < MT_ARRAY_LEN(table); i++)
-		for (uint32_t k = 0; is_metadata(i, &from) && mt_cel_name(f->cel, i, k, &use); k++)
-			if (!add_key(f, &use, from, e))
-				return false;
-	return true;
-}
-
-const struct mt_alog_key *mt_alog_filter_key(const struct mt_alog_filter *f, uint32_t i)
-{
-	return i < f->n_keys ? &f->keys[i] : NULL;
-}
-
-/* ---- filters -------------------------------------------------------------------------------- */
-
-struct mt_alog_filter *mt_alog_filter_new(const char *text, struct mt_err *e)
-{
-	struct mt_cel *cel = mt_cel_new(text, strlen(text), &attributes, e);
-	enum mt_cel_type type = cel ? mt_cel_result(cel) : MT_CEL_BOOL;
-	struct mt_alog_filter *f;
-
-	if (!cel)
-		return NULL;
-	f = type == MT_CEL_BOOL || type == MT_CEL_DYN ? calloc(1, sizeof(*f)) : NULL;
-	if (f) {
-		f->cel = cel;
-		if (add_keys(f, e))
-			return f;
-		mt_alog_filter_free(f);
-		return NULL;
-	}
-	mt_cel_free(cel);
-	if (type == MT_CEL_BOOL || type == MT_CEL_DYN)
-		(void)mt_err(e, -ENOMEM, "no memory for a filter");
-	else
-		(void)mt_err(e, -EINVAL,
-			"column 1: the filter is of type %s; compare it, as in "
-			"response.code >= 400",
-			mt_cel_type_str(type));
-	return NULL;
-}
-
-void mt_alog_filter_free(struct mt_alog_filter *f)
-{
-	if (!f)
-		return;
-	mt_cel_free(f->cel);
-	free(f);
-}
-
-bool mt_alog_filter_passes(struct mt_alog_filter *f, const struct mt_alog_record *r)
-{
-	f->r = r;
-	f->made = 0;
-	return mt_cel_is_true(f->cel, &f->frame, f);
+	t->r = r;
+	t->made = 0;
+	return mt_cel_is_true(f->cel, &t->frame, t);
 }

@@ -41,6 +41,7 @@ void mt_alog_free(struct mt_alog *l)
 	for (uint32_t i = 0; l->memory && i < l->workers; i++)
 		free(l->memory[i]);
 	mt_alog_totals_fini(l);
+	free(l->trial);
 	free(l->memory);
 	free(l->rings);
 	free(l->list);
@@ -75,7 +76,8 @@ struct mt_alog *mt_alog_new(uint32_t workers, struct mt_err *e)
 	}
 	l->workers = workers;
 	l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->event >= 0 && make_rings(l))
+	l->trial = calloc(1, mt_alog_trial_size());
+	if (l->event >= 0 && l->trial && make_rings(l))
 		return l;
 	(void)mt_err(e, -ENOMEM, "access log: no memory for the rings of %u workers", workers);
 	mt_alog_free(l);
@@ -216,8 +218,10 @@ static bool copy_texts(const struct mt_alog_want *w, struct mt_alog_output *o)
 static bool compile(const struct mt_alog_want *w, struct mt_alog_output *o, struct mt_err *e)
 {
 	o->format = mt_alog_compile(&w->spec, e);
-	if (o->format && w->filter)
+	if (o->format && w->filter) {
 		o->filter = mt_alog_filter_new(w->filter, e);
+		o->filter_id = mt_alog_filter_id(w->filter);
+	}
 	return o->format && !o->filter == !w->filter;
 }
 

@@ -7,7 +7,6 @@
 
 #include "mt_outcome.h"
 #include "mt_rights.h"
-#include "mt_secret_hash.h"
 
 #include <poll.h>
 #include <time.h>
@@ -16,7 +15,6 @@
 #define EACH	64   /* entries of a ring before the next ring has its turn */
 #define BUSY_MS 10   /* between two looks at the rings */
 #define IDLE_MS 1000 /* the same without outputs */
-#define MILLION 1000000
 
 static uint64_t clock_of(clockid_t which)
 {
@@ -45,30 +43,28 @@ static bool stopping(const struct mt_alog *l)
 
 /* ---- entries -------------------------------------------------------------------------------- */
 
-/* True if output i gets the line of the entry. */
-static bool is_for(const struct mt_alog_list *list, uint32_t i, const struct mt_alog_entry *entry)
+/* True if the output's filter passes the entry, as its worker found or is found here. */
+static bool passes(struct mt_alog *l, const struct mt_alog_output *o,
+	const struct mt_alog_entry *entry, const struct mt_alog_record *r)
 {
-	const struct mt_alog_scope *s = entry->scope;
+	int told;
 
-	if (!s)
-		return entry->host ? list->general[i] : list->unserved[i];
-	for (uint32_t k = 0; k < s->n; k++)
-		if (s->keys[k] == list->keys[i])
-			return true;
-	return false;
+	if (!o->filter)
+		return true;
+	told = mt_alog_verdict_of(&entry->verdict, o->filter_id);
+	return told < 0 ? mt_alog_filter_passes(o->filter, l->trial, r) : told;
 }
 
-/* True if the output's draw leaves the call without a line. */
-static bool is_skipped(
-	const struct mt_alog_list *list, uint32_t i, const struct mt_alog_entry *entry)
+/* True if output i gets the line of the entry. */
+static bool is_wanted(struct mt_alog *l, uint32_t i, const struct mt_alog_entry *entry,
+	const struct mt_alog_record *r)
 {
-	const struct mt_alog_draw *draw = &list->v[i]->draw;
-	const uint64_t of[] = {entry->started, entry->ended, entry->exchange.idx,
-		entry->exchange.gen, entry->worker, entry->client_port};
+	const struct mt_alog_list *list = l->list;
+	const struct mt_alog_output *o = list->v[i];
 
-	return draw->skips &&
-	       mt_secret_hash(of, sizeof(of), draw->own ? list->keys[i] : 0) % MILLION <
-		       draw->skips;
+	return mt_alog_reaches(entry, list->keys[i], list->general[i], list->unserved[i]) &&
+	       (!o->net || mt_alog_net_takes(o->net, r->type)) &&
+	       !mt_alog_draw_skips(&o->draw, list->keys[i], entry) && passes(l, o, entry, r);
 }
 
 static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t now)
@@ -82,15 +78,8 @@ static void put(struct mt_alog *l, const struct mt_alog_entry *entry, uint64_t n
 
 		if (entry->spans && o->net)
 			mt_alog_net_put_spans(o->net, l->list->keys[i], entry, &r);
-		if (!is_for(l->list, i, entry))
-			continue;
-		if (o->net && !mt_alog_net_takes(o->net, r.type))
-			continue;
-		if (is_skipped(l->list, i, entry))
-			continue;
-		if (o->filter && !mt_alog_filter_passes(o->filter, &r))
-			continue;
-		mt_alog_output_put(l, o, &r, now);
+		if (is_wanted(l, i, entry, &r))
+			mt_alog_output_put(l, o, &r, now);
 	}
 }
 

@@ -9,7 +9,9 @@
  * - A worker never waits: its ring drops the newest entry if it is full, and counts it.
  * - Each entry that a worker wrote while an output was in use, and that the output's filter and
  *   draw admit, is written there or counted as lost: wanted = written + lost + lines in the buffers
- *   of ring and sink. No filter is evaluated for an entry that is lost in a ring.
+ *   of ring and sink. An entry that is lost in a ring counts for each output, because mt-log
+ *   cannot evaluate filters for it. A worker does not write entries that its filters
+ *   (mt_alog_sieve.h) refuse for all outputs, so these are not lost.
  * - mt-log takes each ring at least every 10 ms, and never waits for a sink. Without outputs it
  *   takes and forgets entries once a second, so that snapshots can be freed.
  * - The control thread never waits for mt-log or a sink, except in mt_alog_stop(): it replaces the
@@ -25,12 +27,12 @@
 #include "mt_alog_entry.h"
 #include "mt_alog_filter.h"
 #include "mt_alog_format.h"
+#include "mt_alog_sieve.h"
 #include "mt_alog_sink.h"
 #include "mt_byte_ring.h"
 
 #include <limits.h>
 
-#define MT_ALOG_OUTPUTS 16 /* most outputs at a time */
 #define MT_ALOG_WORKERS 64 /* most workers */
 #define MT_ALOG_PLACES	64 /* places with totals of their own; all further ones share the last */
 

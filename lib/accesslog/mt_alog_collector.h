@@ -17,6 +17,12 @@ enum mt_alog_service {
 	MT_ALOG_SPANS,	  /* spans of traced calls, by mt_alog_collector.encoder */
 };
 
+/* True if the service gets records of calls (`call`), or of streams and refused connections. */
+static inline bool mt_alog_service_takes(enum mt_alog_service service, bool call)
+{
+	return service == MT_ALOG_OTEL || service == (call ? MT_ALOG_HTTP_ALS : MT_ALOG_TCP_ALS);
+}
+
 struct mt_alog_collector;
 struct mt_alog_entry;
 struct mt_export_conf;

@@ -49,6 +49,14 @@ struct mt_alog_spans {
 	uint8_t call[MT_SPAN_ID], attempt[MT_SPAN_ID];
 };
 
+struct mt_alog_sieve;
+
+/* The results of filters that a worker has evaluated, by a sieve (mt_alog_sieve.h). */
+struct mt_alog_verdict {
+	const struct mt_alog_sieve *by; /* NULL: it evaluated none */
+	uint16_t told, passed;		/* bits by filter: it was evaluated; it was true */
+};
+
 struct mt_alog_entry {
 	uint64_t wall; /* ns since 1970: the start */
 	/*
@@ -60,6 +68,7 @@ struct mt_alog_entry {
 	const char *protocol, *host, *route, *cluster; /* NULL: not known */
 	/* NULL: mt_alog_want.general, or `unserved` if `host` is NULL */
 	const struct mt_alog_scope *scope;
+	struct mt_alog_verdict verdict;
 	struct mt_ref exchange;
 	uint32_t flags; /* enum mt_response_flag in addition to the ending's */
 	uint16_t code;	/* replaces that of the ending; 0: does not */
@@ -79,13 +88,20 @@ struct mt_alog_entry {
 	char texts[]; /* the interface, the method, the reason, the metadata values */
 };
 
+/* Bytes of these texts. */
+static inline uint32_t mt_alog_texts_len(
+	uint16_t interface_len, uint16_t method_len, uint16_t reason_len)
+{
+	return (interface_len == MT_ALOG_NO_TEXT ? 0u : interface_len) +
+	       (method_len == MT_ALOG_NO_TEXT ? 0u : method_len) + reason_len;
+}
+
 /* Bytes of a ring that an entry with these texts needs, without spans. */
 static inline uint32_t mt_alog_entry_size(
 	uint16_t interface_len, uint16_t method_len, uint16_t reason_len, uint16_t kept_len)
 {
-	return (uint32_t)sizeof(struct mt_alog_entry) + reason_len + kept_len +
-	       (interface_len == MT_ALOG_NO_TEXT ? 0u : interface_len) +
-	       (method_len == MT_ALOG_NO_TEXT ? 0u : method_len);
+	return (uint32_t)sizeof(struct mt_alog_entry) + kept_len +
+	       mt_alog_texts_len(interface_len, method_len, reason_len);
 }
 
 /* Copies the trace of an entry with spans. */
@@ -96,6 +112,19 @@ static inline void mt_alog_entry_spans(const struct mt_alog_entry *e, struct mt_
 
 	__builtin_memcpy(to, at, sizeof(*to));
 }
+
+/* An entry before it is in a ring: its texts are elsewhere. */
+struct mt_alog_parts {
+	const struct mt_alog_entry *head; /* without `texts` */
+	const char *texts;		  /* the interface, the method, the reason */
+	const uint8_t *kept;		  /* the metadata values; NULL if kept_len is 0 */
+};
+/*
+ * Fills a record with all values of an entry but STREAM_ID, TRACE_ID and SPAN_ID, which filters do
+ * not read. The record points into the parts, to what they point to, and into `named`.
+ */
+void mt_alog_parts_view(const struct mt_alog_parts *from,
+	struct mt_alog_named named[MT_ALOG_KEPT_VALUES], struct mt_alog_record *to);
 
 /* Name of an exchange, as mt_exchange_name() writes it: worker-index-generation. */
 #define MT_ALOG_EXCHANGE_NAME 32

@@ -32,6 +32,7 @@ struct mt_alog_output {
 	struct mt_alog_net *net;       /* of a collector, in place of `sink` */
 	struct mt_alog_format *format; /* mt-log's while the output is in its list, as the next */
 	struct mt_alog_filter *filter; /* NULL: none */
+	uint64_t filter_id;
 	struct mt_alog_draw draw;
 	uint64_t lost_before; /* entries lost in rings before the output began */
 	/* Of a replaced output: */
@@ -74,6 +75,7 @@ struct mt_alog {
 	/* mt-log. */
 	struct mt_alog_list *list; /* NULL: no outputs yet */
 	struct mt_alog_line line;
+	struct mt_alog_trial *trial; /* memory of filters */
 };
 
 /* total.c: index of the total for a path. Negative: no memory. */

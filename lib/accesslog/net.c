@@ -218,11 +218,7 @@ void mt_alog_net_move(struct mt_alog_net *n, struct mt_grpc_target *target)
 
 bool mt_alog_net_takes(const struct mt_alog_net *n, enum mt_alog_type type)
 {
-	if (n->collector.service == MT_ALOG_OTEL)
-		return true;
-	if (n->collector.service == MT_ALOG_SPANS)
-		return false;
-	return (type == MT_ALOG_DOWNSTREAM_END) == (n->collector.service == MT_ALOG_HTTP_ALS);
+	return mt_alog_service_takes(n->collector.service, type == MT_ALOG_DOWNSTREAM_END);
 }
 
 void mt_alog_net_put(struct mt_alog_net *n, struct mt_alog_format *format,

@@ -71,6 +71,14 @@ bool mt_cel_uses_matches(const struct mt_cel *cel)
 	return cel->n_matches > 0;
 }
 
+bool mt_cel_is_slow(const struct mt_cel *cel)
+{
+	for (uint32_t i = 0; i < cel->n_code; i++)
+		if (cel->code[i].op == MT_CEL_OP_TO_STRING)
+			return true;
+	return mt_cel_uses_matches(cel);
+}
+
 bool mt_cel_uses(const struct mt_cel *cel, uint32_t i)
 {
 	for (uint32_t k = 0; k < cel->n_code; k++)

@@ -97,6 +97,11 @@ void mt_cel_free(struct mt_cel *cel);
 enum mt_cel_type mt_cel_result(const struct mt_cel *cel);
 /* True if evaluation uses RE2, which locks and allocates. */
 bool mt_cel_uses_matches(const struct mt_cel *cel);
+/*
+ * True if an instruction may take long: matches(), or string(), which tries up to 17 lengths for a
+ * double.
+ */
+bool mt_cel_is_slow(const struct mt_cel *cel);
 /* True if the expression reads attribute i of the table. */
 bool mt_cel_uses(const struct mt_cel *cel, uint32_t i);
 /*

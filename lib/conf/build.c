@@ -346,8 +346,10 @@ static int finish(struct mt_build *b)
 		rc = mt_b_forward_set(b);
 	if (rc == 0)
 		rc = mt_b_listeners_finish(b);
-	if (rc == 0)
+	if (rc == 0) {
 		mt_b_log_keys(b);
+		mt_b_log_sieve(b);
+	}
 	mt_b_tracing_tell(b);
 	if (rc == 0)
 		rc = mt_b_mesh_policies(b);

@@ -61,6 +61,8 @@ const struct mt_alog_scope *mt_b_log_scope(struct mt_build *b, struct mt_region 
 
 /* log_keys.c: fills mt_snapshot.log_keys, when the listeners are final. */
 void mt_b_log_keys(struct mt_build *b);
+/* log_sieve.c: makes mt_snapshot.log_sieve, when the outputs are final. */
+void mt_b_log_sieve(struct mt_build *b);
 struct mt_alog_names;
 /* tracing_tags.c: adds the metadata that tags of spans name, and reports what finds no room. */
 void mt_b_span_tags_name(struct mt_build *b, struct mt_alog_names *names);

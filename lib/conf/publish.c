@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots made current, held, retired and freed. */
+#include "mt_alog_sieve.h"
 #include "mt_conf_forward_priv.h"
 #include "mt_conf_mesh_priv.h"
 #include "mt_dns.h"
@@ -39,6 +40,7 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 	mt_vips_build_free(s->vips);
 	mt_caller_rows_put(c, s->callers);
 	mt_dns_table_put(s->pub.dns);
+	mt_alog_sieve_free(s->pub.log_sieve);
 	mt_codec_registry_drop(s->codecs);
 	if (s->pub.lookup)
 		mt_snapshot_index_free(&s->pub);

@@ -175,6 +175,17 @@ static inline bool mt_call_log_has_reader(
 		return snap->log_unserved;
 	return service->log_scope ? service->log_scope->n > 0 : snap->log_general;
 }
+/*
+ * True if an output wants the entry; *v is what the entry has of the outputs' filters. Outputs are
+ * those of the snapshot, which the entry keeps.
+ */
+static inline bool mt_log_wants(struct mt_proxy *p, const struct mt_snapshot *snap,
+	const struct mt_alog_parts *parts, struct mt_alog_verdict *v)
+{
+	*v = (struct mt_alog_verdict){.by = NULL};
+	return mt_likely(!snap->log_sieve) ||
+	       mt_alog_sieve_takes(snap->log_sieve, p->log.trial, parts, v);
+}
 /* The note of a call with mt_exchange.note; NULL: it has none. */
 static inline struct mt_call_note *mt_call_note_of(
 	const struct mt_proxy *p, const struct mt_exchange *ex)

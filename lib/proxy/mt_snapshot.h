@@ -15,6 +15,7 @@
 
 struct mt_access_log;
 struct mt_alog_scope;
+struct mt_alog_sieve;
 struct mt_call_tracing;
 struct mt_caller_table;
 struct mt_dns_table;
@@ -225,6 +226,7 @@ struct mt_snapshot {
 	bool logged; /* some output gets lines of the calls that begin under this snapshot */
 	bool log_general, log_unserved; /* ... of services without a scope; without a service */
 	uint64_t log_skips; /* of 2^32 calls and opaque streams, those that leave no line */
+	struct mt_alog_sieve *log_sieve;    /* filters of the outputs; NULL: none is for workers */
 	const struct mt_log_keys *log_keys; /* by codec; none if no output names metadata */
 	uint32_t n_log_keys;
 	bool log_reads_replies; /* some of log_keys are of replies */

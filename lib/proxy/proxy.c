@@ -68,6 +68,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->limit_headers = reserve(sizeof(*p->limit_headers) * p->exchanges.cap);
 	p->stream_notes = reserve(sizeof(*p->stream_notes) * p->pairs.cap);
 	p->log.kept = reserve((size_t)MT_ALOG_KEPT * p->log.notes.cap);
+	p->log.trial = reserve(mt_alog_trial_size());
 	p->lanes_by_ep = reserve(sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	p->pending = reserve(sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	p->pending_size = reserve(sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
@@ -91,8 +92,8 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
 	p->lb.n_clusters = MT_PROXY_CLUSTERS_MAX;
-	return p->sides && p->limit_headers && p->stream_notes && p->log.kept && p->lanes_by_ep &&
-			       p->pending && p->pending_size && p->asked_under &&
+	return p->sides && p->limit_headers && p->stream_notes && p->log.kept && p->log.trial &&
+			       p->lanes_by_ep && p->pending && p->pending_size && p->asked_under &&
 			       p->cluster_conns && p->service_ids && p->service_stats &&
 			       p->service_hists && p->portions && p->exemplars && p->ep_stats &&
 			       p->ep_hists && p->route_hits && p->closed && p->admit &&
@@ -250,6 +251,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->sides, sizeof(*p->sides) * exchanges);
 	unreserve(p->limit_headers, sizeof(*p->limit_headers) * exchanges);
 	unreserve(p->log.kept, (size_t)MT_ALOG_KEPT * notes);
+	unreserve(p->log.trial, mt_alog_trial_size());
 	unreserve(p->stream_notes, sizeof(*p->stream_notes) * pairs);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);

@@ -63,16 +63,12 @@ void mt_stream_log_reason(struct mt_proxy *p, const struct mt_pair *pr, const ch
 
 /* ---- the entry ------------------------------------------------------------------------------- */
 
-/* Reserves an entry with the client's addresses, and all else unknown. NULL: the ring is full. */
-static struct mt_alog_entry *reserve(struct mt_proxy *p, const struct mt_stream *s, uint64_t since,
-	enum mt_ending ending, uint16_t reason_len)
+/* Fills an entry with the client's addresses, and all else unknown. */
+static void fill(const struct mt_proxy *p, const struct mt_stream *s, uint64_t since,
+	enum mt_ending ending, struct mt_alog_entry *e)
 {
 	const struct mt_tuple *ends = mt_stream_ends(s);
-	uint32_t len = mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, reason_len, 0);
-	struct mt_alog_entry *e = p->log.ring ? mt_byte_ring_reserve(p->log.ring, len) : NULL;
 
-	if (!e)
-		return NULL;
 	*e = (struct mt_alog_entry){.type = MT_ALOG_TCP_END,
 		.ending = (uint8_t)ending,
 		.worker = p->worker,
@@ -85,9 +81,7 @@ static struct mt_alog_entry *reserve(struct mt_proxy *p, const struct mt_stream 
 		.local = ends->local,
 		.local_port = ends->lport,
 		.interface_len = MT_ALOG_NO_TEXT,
-		.method_len = MT_ALOG_NO_TEXT,
-		.reason_len = reason_len};
-	return e;
+		.method_len = MT_ALOG_NO_TEXT};
 }
 
 static void fill_names(
@@ -102,32 +96,47 @@ static void fill_names(
 		e->cluster = p->snap->clusters[service->tcp_cluster].name;
 }
 
+/* Writes the entry with this reason, if an output wants it and the ring has room. */
+static void put(struct mt_proxy *p, struct mt_alog_entry *from, const char *reason)
+{
+	const struct mt_alog_parts parts = {from, reason, NULL};
+	struct mt_alog_entry *e;
+
+	if (!p->log.ring || !mt_log_wants(p, p->snap, &parts, &from->verdict))
+		return;
+	e = mt_byte_ring_reserve(p->log.ring,
+		mt_alog_entry_size(MT_ALOG_NO_TEXT, MT_ALOG_NO_TEXT, from->reason_len, 0));
+	if (!e)
+		return;
+	*e = *from;
+	memcpy(e->texts, reason, from->reason_len);
+	mt_byte_ring_publish(p->log.ring);
+}
+
 void mt_stream_log_end(struct mt_proxy *p, struct mt_pair *pr, enum mt_ending ending)
 {
 	const struct mt_service *service = mt_opaque_service(mt_opaque_proto(p, pr));
 	const struct mt_stream_note *n = note_of(p, pr);
-	struct mt_alog_entry *e;
+	struct mt_alog_entry e;
 
 	pr->logged = false;
 	if (!pr->down || !mt_call_log_has_reader(p->snap, service))
 		return;
 	if (pr->up)
 		mt_stream_log_up(p, pr);
-	e = reserve(p, pr->down, n->opened, ending, n->reason_len);
-	if (!e)
-		return;
-	fill_names(p, service, e);
-	e->connecting = n->connecting;
-	e->sent = n->connected;
-	e->bytes_in = n->bytes_in;
-	e->bytes_out = mt_stream_positions(pr->down).accepted;
-	e->attempts = n->connects;
-	e->up_local = n->up_local;
-	e->up_local_port = n->up_local_port;
-	e->endpoint = n->endpoint;
-	e->endpoint_port = n->endpoint_port;
-	memcpy(e->texts, n->reason, n->reason_len);
-	mt_byte_ring_publish(p->log.ring);
+	fill(p, pr->down, n->opened, ending, &e);
+	fill_names(p, service, &e);
+	e.connecting = n->connecting;
+	e.sent = n->connected;
+	e.bytes_in = n->bytes_in;
+	e.bytes_out = mt_stream_positions(pr->down).accepted;
+	e.attempts = n->connects;
+	e.up_local = n->up_local;
+	e.up_local_port = n->up_local_port;
+	e.endpoint = n->endpoint;
+	e.endpoint_port = n->endpoint_port;
+	e.reason_len = n->reason_len;
+	put(p, &e, n->reason);
 }
 
 void mt_stream_log_refused(
@@ -136,7 +145,7 @@ void mt_stream_log_refused(
 	const struct mt_tuple *ends = mt_stream_ends(s);
 	const struct mt_listener *l;
 	const struct mt_alog_scope *scope;
-	struct mt_alog_entry *e;
+	struct mt_alog_entry e;
 
 	if (mt_likely(!p->snap || !mt_call_log_is_on(p, p->snap)))
 		return;
@@ -144,9 +153,7 @@ void mt_stream_log_refused(
 	scope = l ? l->log_scope : NULL;
 	if (scope ? !scope->n : !p->snap->log_unserved)
 		return;
-	e = reserve(p, s, since, ending, 0);
-	if (!e)
-		return;
-	e->scope = scope;
-	mt_byte_ring_publish(p->log.ring);
+	fill(p, s, since, ending, &e);
+	e.scope = scope;
+	put(p, &e, "");
 }

@@ -16,6 +16,7 @@
 #include "otlp.pb-c.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAMED 3
@@ -129,14 +130,17 @@ static void filter(const struct mt_alog_record *r)
 		"upstream.request_attempt_count == 2u || request.headers['a'] == 'b' || "
 		"has(response.headers.c)";
 	static struct mt_alog_filter *f;
+	static struct mt_alog_trial *t;
 	struct mt_err e = {""};
 	bool yes;
 
 	if (!f)
 		f = mt_alog_filter_new(text, &e);
-	MT_ASSERT(f);
-	yes = mt_alog_filter_passes(f, r);
-	MT_ASSERT(mt_alog_filter_passes(f, r) == yes);
+	if (!t)
+		t = malloc(mt_alog_trial_size());
+	MT_ASSERT(f && t);
+	yes = mt_alog_filter_passes(f, t, r);
+	MT_ASSERT(mt_alog_filter_passes(f, t, r) == yes);
 }
 
 static void decode(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, uint32_t len)

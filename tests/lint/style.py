@@ -16,8 +16,8 @@ BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug"))
 LOOK_TWICE, TOO_LONG = 500, 800
 
 # Rooms that run per packet, and the calls that would break design §4 and §2 there.
-HOT_ROOMS = ("base", "observe", "buf", "steer", "net", "l4", "stream", "tls", "tcp", "balance", "codec", "route", "keyed", "filter", "upstream", "proxy",
-             "worker")
+HOT_ROOMS = ("base", "observe", "buf", "steer", "net", "l4", "stream", "tls", "tcp", "balance", "codec", "route", "cel", "accesslog", "keyed", "filter", "upstream",
+             "proxy", "worker")
 FORBIDDEN = set("""malloc calloc realloc free rte_malloc rte_zmalloc printf fprintf puts mt_log write read open close mmap
     clock_gettime gettimeofday time nanosleep usleep getrandom rand random pthread_mutex_lock pthread_spin_lock""".split())
 MISSING = []  # tools without which something is not looked at
@@ -48,6 +48,18 @@ COLD = {
     "route/route_builder.c": "compiles configuration",
     "route/route_compile.c": "compiles configuration",
     "route/route_index.c": "compiles configuration",
+    "cel/cel_compile.c": "compiles configuration",
+    "accesslog/accesslog_filter_new.c": "compiles configuration",
+    "accesslog/accesslog_format.c": "compiles configuration",
+    "accesslog/accesslog_format_json.c": "compiles configuration",
+    "accesslog/accesslog_labels.c": "compiles configuration",
+    "accesslog/accesslog_log.c": "the control thread's part of the log",
+    "accesslog/accesslog_log_thread.c": "the thread mt-log",
+    "accesslog/accesslog_net.c": "the control thread makes outputs; the thread mt-log",
+    "accesslog/accesslog_sieve_new.c": "compiles configuration",
+    "accesslog/accesslog_sink.c": "threads of files",
+    "accesslog/accesslog_sink_file.c": "threads of files",
+    "accesslog/accesslog_total.c": "the control thread counts places",
     "worker/worker_wake.c": "wakes a worker that sleeps",
     "worker/worker_clock.c": "the loop's one reading of the clock a turn",
     "worker/worker_idle.c": "sleeps",

@@ -93,8 +93,7 @@ mt_noinline void mt_call_log_note(
 
 static mt_inline uint32_t texts_len(const struct mt_call_note *n)
 {
-	return mt_alog_entry_size(n->interface_len, n->method_len, n->reason_len, 0) -
-	       (uint32_t)sizeof(struct mt_alog_entry);
+	return mt_alog_texts_len(n->interface_len, n->method_len, n->reason_len);
 }
 
 mt_noinline void mt_call_log_reason(
@@ -185,6 +184,16 @@ SAME(kept_len);
 SAME(attempts);
 SAME(texts);
 
+/* Copies the addresses and lengths of the note into an entry. */
+static mt_inline void copy_note(const struct mt_call_note *n, struct mt_alog_entry *e)
+{
+	const uint32_t to = offsetof(struct mt_alog_entry, client);
+
+	/* The length is constant, so the copy takes few instructions. */
+	memcpy((char *)e + to, (const char *)n + offsetof(struct mt_call_note, client),
+		sizeof(*e) - to);
+}
+
 /*
  * Reserves an entry with `more` bytes after it, and copies the note with its texts into it. NULL:
  * the ring is full.
@@ -192,16 +201,13 @@ SAME(texts);
 static mt_inline struct mt_alog_entry *reserve(
 	struct mt_proxy *p, const struct mt_call_note *n, uint32_t more)
 {
-	const uint32_t to = offsetof(struct mt_alog_entry, client);
 	uint32_t len = texts_len(n);
 	struct mt_alog_entry *e = mt_byte_ring_reserve(
 		p->log.ring, (uint32_t)sizeof(struct mt_alog_entry) + len + n->kept_len + more);
 
 	if (mt_unlikely(!e))
 		return NULL;
-	/* The length is constant, so the copy takes few instructions. */
-	memcpy((char *)e + to, (const char *)n + offsetof(struct mt_call_note, client),
-		sizeof(*e) - to);
+	copy_note(n, e);
 	memcpy(e->texts, n->texts, len);
 	if (mt_unlikely(n->kept_len))
 		memcpy(e->texts + len, mt_call_kept_of(p, n), n->kept_len);
@@ -252,27 +258,52 @@ static mt_noinline void add_spans(struct mt_proxy *p, const struct mt_exchange *
 static const struct mt_call_note no_note = {
 	.interface_len = MT_ALOG_NO_TEXT, .method_len = MT_ALOG_NO_TEXT};
 
+/* Fills all that does not come from the note, but for spans. */
+static mt_inline void fill(const struct mt_proxy *p, const struct mt_exchange *ex,
+	const struct mt_call_note *n, struct mt_alog_entry *e)
+{
+	e->exchange = ex->self;
+	e->worker = p->worker;
+	fill_end(mt_mutant(MT_MUTANT_ending_of_another)
+			 ? mt_slab_next(&p->exchanges, &(uint32_t){0})
+			 : ex,
+		n, e);
+	fill_names(ex, e);
+	fill_times(p, ex, e);
+	fill_endpoint(p, ex, e);
+}
+
+/* True if an output wants the entry of the call, before it is copied; *v is for the entry. */
+static mt_noinline bool is_wanted(struct mt_proxy *p, const struct mt_exchange *ex,
+	const struct mt_call_note *n, struct mt_alog_verdict *v)
+{
+	const struct mt_call_note *note = n ? n : &no_note;
+	struct mt_alog_entry head;
+	const struct mt_alog_parts parts = {
+		&head, note->texts, note->kept_len ? mt_call_kept_of(p, n) : NULL};
+
+	copy_note(note, &head);
+	fill(p, ex, n, &head);
+	return mt_log_wants(p, ex->snap, &parts, v);
+}
+
 mt_noinline void mt_call_log_write(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_call_note *n = mt_call_note_of(p, ex);
 	bool line = !ex->unlogged && mt_call_log_has_reader(ex->snap, ex->service);
 	bool spans = spans_key(ex) != 0;
+	struct mt_alog_verdict verdict = {.by = NULL};
 	struct mt_alog_entry *e = NULL;
 
+	if (mt_unlikely(ex->snap->log_sieve) && line)
+		line = is_wanted(p, ex, n, &verdict);
 	if (mt_likely(p->log.ring && (line || spans)) &&
 		!(mt_mutant(MT_MUTANT_entry_lost) && ex->oneway))
 		e = reserve(p, n ? n : &no_note,
 			mt_unlikely(spans) ? (uint32_t)sizeof(struct mt_alog_spans) : 0);
 	if (mt_likely(e)) {
-		e->exchange = ex->self;
-		e->worker = p->worker;
-		fill_end(mt_mutant(MT_MUTANT_ending_of_another)
-				 ? mt_slab_next(&p->exchanges, &(uint32_t){0})
-				 : ex,
-			n, e);
-		fill_names(ex, e);
-		fill_times(p, ex, e);
-		fill_endpoint(p, ex, e);
+		fill(p, ex, n, e);
+		e->verdict = verdict;
 		if (mt_unlikely(spans))
 			add_spans(p, ex,
 				ex->traced == MT_CALL_TRACED_ATTEMPTS &&
@@ -318,7 +349,8 @@ mt_noinline void mt_call_log_message(
 {
 	const struct mt_call_end end = {.kind = MT_CALL_END_LOCAL, .reply = what};
 	struct mt_call_note n;
-	struct mt_alog_entry *e;
+	struct mt_alog_entry head, *e;
+	const struct mt_alog_parts parts = {&head, n.texts, NULL};
 
 	if (!mt_call_log_has_reader(d->snap, NULL))
 		return;
@@ -328,18 +360,22 @@ mt_noinline void mt_call_log_message(
 		mt_view_bind(&p->view, d->codec, &d->msg, &d->s->rx);
 		copy_texts(&p->view, d->proto, &n);
 	}
+	memset(&head, 0, offsetof(struct mt_alog_entry, client));
+	copy_note(&n, &head);
+	head.exchange = MT_REF_NONE;
+	head.worker = p->worker;
+	head.protocol = d->codec->name;
+	head.started = d->msg_started ? d->msg_started : p->now;
+	head.ended = p->now;
+	head.wall = p->wall - (p->now - head.started);
+	head.oneway = readable && d->msg.kind == MT_MSG_ONEWAY;
+	head.bytes_in = readable ? d->msg.len : d->s->rx.len;
+	head.ending = (uint8_t)mt_ending_of(&end);
+	if (!mt_log_wants(p, d->snap, &parts, &head.verdict))
+		return;
 	e = reserve(p, &n, 0);
 	if (!e)
 		return;
-	memset(e, 0, offsetof(struct mt_alog_entry, client));
-	e->exchange = MT_REF_NONE;
-	e->worker = p->worker;
-	e->protocol = d->codec->name;
-	e->started = d->msg_started ? d->msg_started : p->now;
-	e->ended = p->now;
-	e->wall = p->wall - (p->now - e->started);
-	e->oneway = readable && d->msg.kind == MT_MSG_ONEWAY;
-	e->bytes_in = readable ? d->msg.len : d->s->rx.len;
-	e->ending = (uint8_t)mt_ending_of(&end);
+	memcpy(e, &head, offsetof(struct mt_alog_entry, client));
 	mt_byte_ring_publish(p->log.ring);
 }

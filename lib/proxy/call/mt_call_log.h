@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "mt_alog_entry.h"
+#include "mt_alog_sieve.h"
 #include "mt_byte_ring.h"
 #include "mt_codec_ending.h"
 #include "mt_slab.h"
@@ -53,6 +53,7 @@ struct mt_call_log {
 	 * address space); they take memory only if outputs name metadata.
 	 */
 	uint8_t *kept;
+	struct mt_alog_trial *trial; /* memory of filters */
 };
 
 /* record.c: how the exchange ended; `started` is not set. */

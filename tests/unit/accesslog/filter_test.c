@@ -3,19 +3,23 @@
 #include "mt_alog_names.h"
 #include "suites.h"
 
+#include <stdlib.h>
+
 static bool passes(const char *text, const struct mt_alog_record *r)
 {
 	struct mt_err e = {""};
 	struct mt_alog_filter *f = mt_alog_filter_new(text, &e);
+	struct mt_alog_trial *t = malloc(mt_alog_trial_size());
 	bool yes;
 
 	if (!f)
 		printf("\n  `%s`: %s\n", text, e.text);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	yes = mt_alog_filter_passes(f, r);
+	CU_ASSERT_TRUE_FATAL(f && t);
+	yes = mt_alog_filter_passes(f, t, r);
 	/* A second evaluation uses the memory of the first. */
-	CU_ASSERT_EQUAL(mt_alog_filter_passes(f, r), yes);
+	CU_ASSERT_EQUAL(mt_alog_filter_passes(f, t, r), yes);
 	mt_alog_filter_free(f);
+	free(t);
 	return yes;
 }
 

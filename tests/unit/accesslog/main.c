@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 		{"outputs of the log", output_tests},
 		{"filter", filter_tests},
 		{"kept", kept_tests},
+		{"sieve", sieve_tests},
 		{"wire", wire_tests},
 		{"net", net_tests},
 		{0},

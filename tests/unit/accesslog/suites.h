@@ -9,6 +9,8 @@ extern const struct mt_test format_tests[], json_tests[], render_tests[], sink_t
 	sink_file_tests[], log_tests[], output_tests[], filter_tests[], kept_tests[], wire_tests[],
 	net_tests[], endings_tests[];
 
+extern const struct mt_test sieve_tests[];
+
 /* The call of docs/internals/accesslog.md: a Dubbo call that the server answered. */
 void record_of_call(struct mt_alog_record *r);
 

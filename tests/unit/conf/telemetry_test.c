@@ -385,7 +385,34 @@ static void test_last_good(void)
 	mt_conf_destroy(c);
 }
 
+/* Workers evaluate filters that neither allocate nor take long. */
+static void test_sieves(void)
+{
+	static const struct {
+		const char *text;
+		bool has;
+	} steps[] = {
+		{NODE("") SERVICES DEFAULT, false},
+		{NODE("") SERVICES DEFAULT X("{" FILTER("response.code >= 400") "}"), true},
+		{NODE("") SERVICES DEFAULT X("{" FILTER("request.path.matches('a')") "}"), false},
+		{NODE("") SERVICES DEFAULT X("{disabled: true}"), false},
+	};
+	struct mt_conf *c = new_conf();
+	struct mt_err e;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(steps); i++) {
+		struct built b = telemetry_built(c, steps[i].text);
+
+		CU_ASSERT_EQUAL(b.s->log_sieve != NULL, steps[i].has);
+		CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &e), 0);
+		mt_diags_fini(&b.diags);
+		mt_model_free(b.m);
+	}
+	mt_conf_destroy(c);
+}
+
 const struct mt_test telemetry_tests[] = {{"telemetry_logs", test_merged},
 	{"telemetry_metrics", test_metrics}, {"Telemetry at gateways", test_gateways},
 	{"messages about Telemetry", test_messages}, {"names of outputs", test_names},
-	{"Telemetry changes", test_changes}, {"last good filters", test_last_good}, {0}};
+	{"Telemetry changes", test_changes}, {"last good filters", test_last_good},
+	{"filters for workers", test_sieves}, {0}};

@@ -410,6 +410,164 @@ static void test_not_general(void)
 	scene_stop();
 }
 
+/* ---- filters -------------------------------------------------------------------------------- */
+
+/* The scene's only output has this filter. */
+static void use_filter(const char *text)
+{
+	const struct mt_alog_sift o = {
+		.general = true, .unserved = true, .calls = true, .streams = true, .filter = text};
+
+	CU_ASSERT_TRUE_FATAL(mt_alog_sieve_new(&o, 1, &lab.snap->log_sieve));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(lab.snap->log_sieve);
+}
+
+static void drop_filter(void)
+{
+	mt_alog_sieve_free(lab.snap->log_sieve);
+	lab.snap->log_sieve = NULL;
+}
+
+/* A call whose server answers with 40 bytes. */
+static void answered_call(struct fake_conn *c, uint64_t id)
+{
+	struct fake_conn *s;
+
+	scene_send_request(c, 'Q', id, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 9, 40);
+	(void)scene_next_sent(c);
+}
+
+/* What a filter refuses leaves no byte in the ring, and takes no room in a full one. */
+static void test_refused_by_filter(void)
+{
+	const struct mt_byte_ring *r;
+	struct fake_conn *c;
+	uint64_t head;
+
+	scene_start(1);
+	scene_patient();
+	r = lab.p->log.ring;
+	use_filter("response.code >= 400");
+	c = lab_client(CONFIG_SAFE);
+	head = mt_byte_ring_head(r);
+	for (uint64_t id = 1; id <= 20; id++)
+		answered_call(c, id);
+	CU_ASSERT_EQUAL(mt_byte_ring_head(r), head);
+	CU_ASSERT_EQUAL(lab.p->log.notes.in_use, 0);
+	CU_ASSERT_PTR_NULL(scene_logged());
+	/* Nothing more fits into the ring. */
+	while (mt_byte_ring_reserve(lab.p->log.ring, 4096))
+		continue;
+	while (mt_byte_ring_reserve(lab.p->log.ring, 8))
+		continue;
+	CU_ASSERT_EQUAL(mt_count_read(&r->lost), 2);
+	answered_call(c, 21);
+	CU_ASSERT_EQUAL(mt_count_read(&r->lost), 2);
+	drop_filter();
+	answered_call(c, 22);
+	CU_ASSERT_EQUAL(mt_count_read(&r->lost), 3);
+	scene_bye(c);
+	scene_unlogged(21 - 2);
+	scene_stop();
+}
+
+/* What it admits has its word for mt-log, and is the entry that it would be without a filter. */
+static void test_admitted_by_filter(void)
+{
+	const char *text = "request.size == 64 && response.size == 40 && response.code == 200 && "
+			   "size(request.method) == 4 && upstream.request_attempt_count == 1u && "
+			   "has(request.host) && has(upstream.address)";
+	const struct mt_alog_entry *e;
+	struct mt_tuple down;
+	struct fake_conn *c;
+
+	scene_start(1);
+	scene_patient();
+	use_filter(text);
+	c = lab_client(CONFIG_NAMED);
+	down = c->t;
+	answered_call(c, 7);
+	e = only();
+	CU_ASSERT_PTR_EQUAL(e->verdict.by, lab.snap->log_sieve);
+	CU_ASSERT_EQUAL(mt_alog_verdict_of(&e->verdict, mt_alog_filter_id(text)), 1);
+	CU_ASSERT_EQUAL(e->ending, MT_ENDING_ok);
+	CU_ASSERT_EQUAL(e->bytes_in, 64);
+	CU_ASSERT_EQUAL(e->bytes_out, 40);
+	CU_ASSERT_EQUAL(e->attempts, 1);
+	is_client(e, &down);
+	drop_filter();
+	answered_call(c, 8);
+	CU_ASSERT_PTR_NULL(only()->verdict.by);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* The same of messages that never become calls, and of calls without a note. */
+static void test_filtered_messages(void)
+{
+	static const char *const texts[] = {"response.code == 400", "response.code != 400"};
+
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct mt_alog_entry *e;
+		struct mt_tuple down;
+		struct fake_conn *c;
+		uint32_t cap;
+
+		scene_start(1);
+		scene_patient();
+		use_filter(texts[i]);
+		c = lab_client(CONFIG_SAFE);
+		down = c->t;
+		cap = lab.p->log.notes.cap;
+		lab.p->log.notes.cap = 0;
+		answered_call(c, 7);
+		lab.p->log.notes.cap = cap;
+		e = scene_logged();
+		CU_ASSERT_EQUAL(e != NULL, i == 1);
+		CU_ASSERT_TRUE(lab_feed(c, "this is no message of the toy codec", 32));
+		e = scene_logged();
+		CU_ASSERT_EQUAL(e != NULL, i == 0);
+		if (e) {
+			CU_ASSERT_EQUAL(e->ending, MT_ENDING_bad_request);
+			CU_ASSERT_EQUAL(e->bytes_in, 32);
+			is_client(e, &down);
+			CU_ASSERT_EQUAL(e->verdict.passed, 1);
+		}
+		lab_advance(MT_SEC);
+		scene_bye(c);
+		drop_filter();
+		scene_unlogged(1);
+		scene_stop();
+	}
+}
+
+/* The same of opaque streams and refused connections. */
+static void test_filtered_streams(void)
+{
+	static const char *const texts[] = {
+		"request.protocol == 'tcp' && request.size == 5 && upstream.port > 0",
+		"request.size == 6 || response.flags == 4"};
+
+	for (uint32_t i = 0; i < 2; i++) {
+		struct fake_conn *c, *s;
+
+		scene_start(1);
+		use_filter(texts[i]);
+		c = lab_client(CONFIG_OPAQUE);
+		lab_feed(c, "early", 5);
+		s = scene_connected_server(0);
+		lab_take(s, scene_buf, 5);
+		lab_fin(c);
+		lab_fin(s);
+		lab_close(s, MT_CLOSE_OK);
+		CU_ASSERT_EQUAL(scene_logged() != NULL, i == 0);
+		drop_filter();
+		scene_stop();
+	}
+}
+
 const struct mt_test call_log_tests[] = {{"an answered call", test_answered},
 	{"names as they were sent", test_names}, {"long names", test_long_names},
 	{"the client leaves", test_client_left}, {"a reply is cut off", test_cut_in_reply},
@@ -417,4 +575,8 @@ const struct mt_test call_log_tests[] = {{"an answered call", test_answered},
 	{"a one-way call", test_one_way}, {"a malformed message", test_malformed},
 	{"no exchange is left", test_no_exchange}, {"no note is left", test_no_note},
 	{"a snapshot without a log", test_off}, {"a service without outputs", test_silent},
-	{"sampled calls", test_sampled}, {"no general output", test_not_general}, {0}};
+	{"sampled calls", test_sampled}, {"no general output", test_not_general},
+	{"calls that a filter refuses", test_refused_by_filter},
+	{"calls that a filter admits", test_admitted_by_filter},
+	{"filtered messages", test_filtered_messages}, {"filtered streams", test_filtered_streams},
+	{0}};
