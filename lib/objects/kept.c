@@ -46,6 +46,7 @@ void mt_kept_free(struct mt_kept *k)
 	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL)
 		free_one(one);
 	mt_strmap_fini(&k->all);
+	mt_strmap_fini(&k->secret_of);
 	mt_objects_fini(&k->secrets);
 	free(k->path);
 	free(k);
@@ -195,10 +196,26 @@ static void adopt(struct mt_kept_one *one, struct mt_object *o)
 	one->text = NULL;
 }
 
+/* True for Secrets: keys must not be stored outside of the files that the operator manages. */
+static bool is_secret(const struct mt_object *o)
+{
+	return !*o->group && strcmp(o->kind, "Secret") == 0;
+}
+
+/* The version in use of a Secret of the same source; NULL after a restart. */
+static struct mt_object *good_secret(const struct mt_kept *k, const struct mt_object *o)
+{
+	struct mt_object *good = mt_strmap_get(&k->secret_of, mt_object_key(o));
+
+	return good && same_namespaces(good->only, o->only) ? good : NULL;
+}
+
 struct mt_object *mt_kept_good(struct mt_kept *k, struct mt_object *o)
 {
 	struct mt_kept_one *one = mt_strmap_get(&k->all, mt_object_key(o));
 
+	if (is_secret(o))
+		return good_secret(k, o);
 	if (!one)
 		return NULL;
 	if (!limit(one, o->only))
@@ -239,12 +256,6 @@ static void changed(struct update *u, const struct mt_kept_one *one, bool gone)
 	u->changes[u->n++] = (struct mt_kept_change){one, gone};
 }
 
-/* True for Secrets: keys must not be stored outside of the files that the operator manages. */
-static bool is_secret(const struct mt_object *o)
-{
-	return !*o->group && strcmp(o->kind, "Secret") == 0;
-}
-
 /*
  * Replaces the references to Secrets by references to those that the table uses. Returns 0 or
  * -ENOMEM.
@@ -252,13 +263,22 @@ static bool is_secret(const struct mt_object *o)
 static int keep_secrets(struct mt_kept *k, const struct mt_object_table *t)
 {
 	struct mt_objects now = {0};
+	struct mt_strmap keys = {0};
 	int rc = 0;
 
-	for (uint32_t i = 0; i < t->n && rc == 0; i++)
-		if (t->rows[i].used && !t->rows[i].double_ && is_secret(t->rows[i].o))
-			rc = mt_objects_add(&now, t->rows[i].used);
+	for (uint32_t i = 0; i < t->n && rc == 0; i++) {
+		struct mt_object *used = t->rows[i].used;
+
+		if (!used || t->rows[i].double_ || !is_secret(used))
+			continue;
+		rc = mt_objects_add(&now, used);
+		if (rc == 0)
+			rc = mt_strmap_put(&keys, mt_object_key(used), used, NULL);
+	}
+	mt_strmap_fini(&k->secret_of);
 	mt_objects_fini(&k->secrets);
 	k->secrets = now;
+	k->secret_of = keys;
 	return rc;
 }
 
@@ -377,6 +397,20 @@ static const char *after_group(const char *key)
 	return key;
 }
 
+static bool forget_secret(struct mt_kept *k, const char *ns, const char *name)
+{
+	struct mt_object *o;
+	uint32_t pos = 0;
+
+	while ((o = mt_strmap_next(&k->secret_of, &pos, NULL)) != NULL) {
+		if (strcmp(o->ns, ns) != 0 || strcmp(o->name, name) != 0)
+			continue;
+		mt_strmap_del(&k->secret_of, mt_object_key(o));
+		return true;
+	}
+	return false;
+}
+
 bool mt_kept_forget(struct mt_kept *k, const char *kind, const char *ns, const char *name)
 {
 	char named[MT_OBJECT_KEY_MAX];
@@ -384,6 +418,8 @@ bool mt_kept_forget(struct mt_kept *k, const char *kind, const char *ns, const c
 	struct mt_kept_one *one;
 	uint32_t pos = 0;
 
+	if (strcmp(kind, "Secret") == 0)
+		return forget_secret(k, ns, name);
 	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL) {
 		/*
 		 * Compare from the kind on, because a comparison of the key's end would also match

@@ -38,9 +38,10 @@ struct mt_kept {
 	struct mt_objects parsed; /* unused */
 	/*
 	 * Secrets in use, kept only in memory, so that they stay in use while their files cannot be
-	 * read.
+	 * read, or hold what cannot be used.
 	 */
 	struct mt_objects secrets;
+	struct mt_strmap secret_of; /* those of `secrets` by mt_object_key() */
 };
 
 /*

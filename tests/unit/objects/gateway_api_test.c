@@ -323,13 +323,14 @@ static void names_of_tls(void)
 	scene_end(&sc);
 }
 
-/* A Secret of `ns`, of a leaf that is made for it. */
-static void write_secret(struct scene *sc, const char *file, const char *name, const char *ns)
+/* A Secret of `ns`, of a leaf that is made for it; `mixed`: with the key of another one. */
+static void write_pair(
+	struct scene *sc, const char *file, const char *name, const char *ns, bool mixed)
 {
 	static const struct pki_how how = {.san = "DNS:a.example"};
-	struct pki_node leaf = pki_make(&pki()->root, &how);
+	struct pki_node leaf = pki_make(&pki()->root, &how), other = pki_make(&pki()->root, &how);
 	const X509 *certs[] = {leaf.cert};
-	char *chain = pki_pem(certs, 1), *key = pki_key(leaf.key), text[8192];
+	char *chain = pki_pem(certs, 1), *key = pki_key(mixed ? other.key : leaf.key), text[8192];
 	size_t len;
 
 	len = (size_t)snprintf(text, sizeof(text),
@@ -347,6 +348,12 @@ static void write_secret(struct scene *sc, const char *file, const char *name, c
 	free(chain);
 	free(key);
 	pki_free(&leaf);
+	pki_free(&other);
+}
+
+static void write_secret(struct scene *sc, const char *file, const char *name, const char *ns)
+{
+	write_pair(sc, file, name, ns, false);
 }
 
 /* Whether clients' TLS is ended at that port. */
@@ -408,6 +415,69 @@ static void tls_that_is_ended(void)
 	IS_STATUS(&sc, "ReferenceGrant", "lend", "in-force");
 	IS_STATUS(&sc, "Gateway", "g", "in-force-with-notes");
 	scene_end(&sc);
+}
+
+#define OWN "apiVersion: v1\nkind: Secret\nmetadata: {name: own, namespace: x}\n"
+
+/* Of no use in one of three ways; the last one is no YAML. */
+static void spoil(struct scene *sc, int how)
+{
+	if (how == 0)
+		write_pair(sc, "1-own.yaml", "own", "x", true);
+	else
+		scene_write(sc, "1-own.yaml",
+			how == 1 ? OWN "stringData: {tls.crt: bad}\n"
+				 : OWN "data:\n  tls.key: %%%%\n");
+}
+
+/* Loads it, and again without a change. */
+static void secret_is(struct scene *sc, const char *status, bool served)
+{
+	for (int i = 0; i < 2; i++) {
+		scene_load(sc);
+		IS_STATUS(sc, "Secret", "own", status);
+		CU_ASSERT_EQUAL(ends(sc, 1), served);
+	}
+}
+
+/* A Secret that is spoilt is last-good until a restart, it is forgotten, or no file has it. */
+static void secrets_that_are_replaced(void)
+{
+	for (int how = 0; how < 3; how++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+		scene_write(&sc, "a.yaml",
+			SERVICES OF("v1", "Gateway", "g",
+				"x") "{gatewayClassName: istio, listeners: [" ENDED("a", "1",
+				"certificateRefs: [{name: own}]") "]}\n" TCP("raw", "x",
+				PARENT TO("{name: s, port: 80}")));
+		write_secret(&sc, "1-own.yaml", "own", "x");
+		secret_is(&sc, "in-force", true);
+		spoil(&sc, how);
+		secret_is(&sc, "last-good", true);
+		CU_ASSERT_STRING_EQUAL(mt_row_severity(scene_row(&sc, "Secret", "own")), "error");
+		write_secret(&sc, "1-own.yaml", "own", "x");
+		secret_is(&sc, "in-force", true);
+		spoil(&sc, how);
+		secret_is(&sc, "last-good", true);
+		CU_ASSERT_TRUE(mt_kept_forget(sc.kept, "Secret", "x", "own"));
+		CU_ASSERT_FALSE(mt_kept_forget(sc.kept, "Secret", "x", "own"));
+		secret_is(&sc, "refused", false);
+		write_secret(&sc, "1-own.yaml", "own", "x");
+		secret_is(&sc, "in-force", true);
+		scene_write(&sc, "1-own.yaml", NULL);
+		secret_is(&sc, "", false);
+		spoil(&sc, how);
+		secret_is(&sc, "refused", false);
+		write_secret(&sc, "1-own.yaml", "own", "x");
+		secret_is(&sc, "in-force", true);
+		spoil(&sc, how);
+		scene_restart(&sc);
+		secret_is(&sc, "refused", false);
+		scene_end(&sc);
+	}
 }
 
 /* What says of clients' certificates for all of a Gateway's listeners is not read: none of them lets everybody in. */
@@ -715,6 +785,7 @@ const struct mt_test gateway_api_tests[] = {
 	{"clients_of_a_service", clients_of_a_service},
 	{"names_of_tls", names_of_tls},
 	{"tls_that_is_ended", tls_that_is_ended},
+	{"secrets_that_are_replaced", secrets_that_are_replaced},
 	{"tls_of_a_whole_gateway", tls_of_a_whole_gateway},
 	{"tls_to_a_service", tls_to_a_service},
 	{"tls_to_a_port", tls_to_a_port},
