@@ -31,7 +31,7 @@ static struct mt_worker_knobs knobs_of(const struct daemon *d)
 			k.burst = (uint16_t)o->value;
 		else if (o->knob == MT_KNOB_COALESCE)
 			k.coalesce = (uint16_t)o->value;
-		else
+		else if (o->knob == MT_KNOB_SAMPLING)
 			k.sampling_ms = o->value;
 	}
 	return k;

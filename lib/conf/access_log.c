@@ -19,8 +19,6 @@
 #include <errno.h>
 #include <strings.h>
 
-#define EVERY 10000 /* percent * 100: each call leaves a line */
-
 /* ---- places --------------------------------------------------------------------------------- */
 
 static int find_place(
@@ -38,13 +36,15 @@ static int find_place(
 	return mt_alog_place_of(path, directories, n, place, e);
 }
 
-/* Of 2^32 calls, those that leave no line by the Node's accessLog.sample. */
+/* Of 2^32 calls, those that leave no line by an override, or the Node's accessLog.sample. */
 static uint64_t skips_of(const struct mt_build *b)
 {
 	const struct mt_node *node = b->model->node;
 	const struct mt_node_access_log *l = node ? node->access_log : NULL;
 
-	return l && l->sample.set ? ((uint64_t)(EVERY - l->sample.v) << 32) / EVERY : 0;
+	uint32_t sample = l && l->sample.set ? (uint32_t)l->sample.v : MT_LOG_SAMPLE_ALL;
+
+	return mt_conf_log_skips(mt_overrides_log_sample(&b->conf->overrides, sample));
 }
 
 /* False: it has been reported, or memory is short. */

@@ -35,3 +35,8 @@ bool mt_conf_listener_has_only(
 void mt_b_drained_listeners(struct mt_build *b);
 /* Endpoints are drained, and those of before are not any more. */
 void mt_conf_apply_drains(struct mt_conf *c, struct mt_snapshot *s);
+/* mt_snapshot.log_skips of a sample (percent * 100). */
+static inline uint64_t mt_conf_log_skips(uint32_t sample)
+{
+	return ((uint64_t)(MT_LOG_SAMPLE_ALL - sample) << 32) / MT_LOG_SAMPLE_ALL;
+}

@@ -16,7 +16,8 @@
  *	split SERVICE ROUTE SUBSET=90 SUBSET=10
  *	limit SERVICE:PORT [CONDITION] [max=N] [per-fill=N] [fill=10s] [report-only=on|off]
  *	fault SERVICE [delay=100ms] [delay-percent=5] [abort-percent=5]
- *	worker idle=poll|adaptive, worker burst=N, worker coalesce=N, worker sampling=5ms|off
+ *	worker idle=poll|adaptive, worker burst=N, worker coalesce=N, worker sampling=5ms|off,
+ *	worker log-sample=PERCENT
  *	log [MODULE] LEVEL
  *
  * Control thread only.
@@ -37,6 +38,7 @@
 #define MT_OVERRIDE_BURST_MAX	 32u
 #define MT_OVERRIDE_COALESCE_MAX 1400u
 #define MT_OVERRIDE_SAMPLING_MAX 3600000u /* ms; 0: off */
+#define MT_LOG_SAMPLE_ALL	 10000u	  /* percent * 100 */
 
 enum mt_override_kind {
 	MT_OVERRIDE_DRAIN, /* an endpoint */
@@ -56,6 +58,7 @@ enum mt_override_knob {
 	MT_KNOB_BURST,
 	MT_KNOB_COALESCE,
 	MT_KNOB_SAMPLING,
+	MT_KNOB_LOG_SAMPLE, /* lib/conf applies it, as spec.accessLog.sample */
 	MT_N_KNOBS
 };
 
@@ -72,8 +75,8 @@ struct mt_override {
 	enum mt_override_knob knob;
 	char target[256], part[256];
 	/*
-	 * The value. WEIGHT, WORKER (idle: 1 is adaptive), LOG (enum mt_log_level), DRAIN_SERVICE and
-	 * DRAIN_LISTENER (enum mt_listener_drain)
+	 * The value. WEIGHT, WORKER (idle: 1 is adaptive; log-sample: percent * 100), LOG (enum
+	 * mt_log_level), DRAIN_SERVICE and DRAIN_LISTENER (enum mt_listener_drain)
 	 */
 	uint32_t value;
 	struct {
@@ -177,6 +180,8 @@ enum mt_listener_drain mt_overrides_drains_listener(
 const struct mt_override *mt_overrides_split(
 	const struct mt_overrides *s, const char *service, const char *route);
 const struct mt_override *mt_overrides_fault(const struct mt_overrides *s, const char *service);
+/* Percent * 100 of calls that leave a line, where documents have `sample`. */
+uint32_t mt_overrides_log_sample(const struct mt_overrides *s, uint32_t sample);
 /*
  * Hash of the overrides that change a compiled cluster (weights) or service (splits, limits,
  * faults); 0: none. Objects that snapshots share contain it, so that a change makes a new object.

@@ -461,6 +461,28 @@ static bool log_changes(const struct mt_override *o, struct mt_err *e)
 	return false;
 }
 
+/* ---- workers ------------------------------------------------------------------------------- */
+
+static bool worker_applies(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	if (o->knob == MT_KNOB_LOG_SAMPLE && !c->current->logged) {
+		(void)mt_err(e, -ENOENT, "there is no access log; look at `show telemetry`");
+		return false;
+	}
+	return true;
+}
+
+/* Of other settings only the workers know the present value. */
+static bool worker_changes(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	if (o->knob != MT_KNOB_LOG_SAMPLE || c->current->log_skips != mt_conf_log_skips(o->value))
+		return true;
+	(void)mt_err(e, -EALREADY, "that is the share already");
+	return false;
+}
+
+/* ---- faults -------------------------------------------------------------------------------- */
+
 static bool fails(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
 {
 	const struct mt_service *svc = service_of(c->current, o->target);
@@ -494,6 +516,7 @@ bool mt_conf_override_applies(
 	case MT_OVERRIDE_FAULT:
 		return fails(c, o, e);
 	case MT_OVERRIDE_WORKER:
+		return worker_applies(c, o, e);
 	case MT_OVERRIDE_LOG:
 		break;
 	}
@@ -519,6 +542,8 @@ bool mt_conf_override_changes(
 		return split_changes(c, o, e);
 	case MT_OVERRIDE_LIMIT:
 		return limit_changes(c, o, e);
+	case MT_OVERRIDE_WORKER:
+		return worker_changes(c, o, e);
 	case MT_OVERRIDE_LOG:
 		return log_changes(o, e);
 	default:

@@ -291,9 +291,23 @@ static int parse_fault(struct mt_override *o, const char *const *w, uint32_t n, 
 	return 0;
 }
 
-static const char *const knobs[MT_N_KNOBS] = {"idle", "burst", "coalesce", "sampling"};
+static const char *const knobs[MT_N_KNOBS] = {
+	"idle", "burst", "coalesce", "sampling", "log-sample"};
 
-#define KNOBS "idle=poll|adaptive, burst=1-%u, coalesce=0-%u, sampling=1ms-1h or off"
+#define KNOBS                                                                                      \
+	"idle=poll|adaptive, burst=1-%u, coalesce=0-%u, sampling=1ms-1h or off, "                  \
+	"log-sample=0-100 (percent, in steps of 0.01)"
+
+/* "5" or "0.01" percent to percent * 100. False also if it has more decimals. */
+static bool sample(const char *text, uint32_t *value)
+{
+	uint32_t ppm;
+
+	if (!percent(text, &ppm) || ppm % 100)
+		return false;
+	*value = ppm / 100;
+	return true;
+}
 
 static int parse_worker(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
 {
@@ -316,6 +330,9 @@ static int parse_worker(struct mt_override *o, const char *const *w, uint32_t n,
 		break;
 	case MT_KNOB_COALESCE:
 		ok = number(v, 0, MT_OVERRIDE_COALESCE_MAX, &o->value);
+		break;
+	case MT_KNOB_LOG_SAMPLE:
+		ok = sample(v, &o->value);
 		break;
 	default:
 		o->value = 0;
@@ -440,6 +457,20 @@ static void put_refuse(struct writer *w, const struct mt_override *o)
 		put(w, " refuse");
 }
 
+static void put_knob(struct writer *w, const struct mt_override *o)
+{
+	if (o->knob == MT_KNOB_IDLE)
+		put(w, " idle=%s", o->value ? "adaptive" : "poll");
+	else if (o->knob == MT_KNOB_SAMPLING && !o->value)
+		put(w, " sampling=off");
+	else if (o->knob == MT_KNOB_SAMPLING)
+		put(w, " sampling=%ums", o->value);
+	else if (o->knob == MT_KNOB_LOG_SAMPLE)
+		put(w, " log-sample=%.10g", o->value / 100.0);
+	else
+		put(w, " %s=%u", knobs[o->knob], o->value);
+}
+
 char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT])
 {
 	struct writer w = {buf, 0};
@@ -476,14 +507,7 @@ char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT])
 		put_fault(&w, o);
 		break;
 	case MT_OVERRIDE_WORKER:
-		if (o->knob == MT_KNOB_IDLE)
-			put(&w, " idle=%s", o->value ? "adaptive" : "poll");
-		else if (o->knob == MT_KNOB_SAMPLING && !o->value)
-			put(&w, " sampling=off");
-		else if (o->knob == MT_KNOB_SAMPLING)
-			put(&w, " sampling=%ums", o->value);
-		else
-			put(&w, " %s=%u", knobs[o->knob], o->value);
+		put_knob(&w, o);
 		break;
 	case MT_OVERRIDE_LOG:
 		put(&w, "%s%s %s", o->target[0] ? " " : "", o->target,

@@ -243,6 +243,14 @@ const struct mt_override *mt_overrides_fault(const struct mt_overrides *s, const
 	return NULL;
 }
 
+uint32_t mt_overrides_log_sample(const struct mt_overrides *s, uint32_t sample)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->v[i].kind == MT_OVERRIDE_WORKER && s->v[i].knob == MT_KNOB_LOG_SAMPLE)
+			return s->v[i].value;
+	return sample;
+}
+
 /* ---- stamps -------------------------------------------------------------------------------------- */
 
 static uint64_t hash_one(const struct mt_override *o, uint64_t h)

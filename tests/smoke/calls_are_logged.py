@@ -203,6 +203,16 @@ def protocols(lab, daemon, log):
     check(STREAM.fullmatch(lines(own)[-1]), f"the line of a stream: {lines(own)[-1]}")
 
 
+def sampled(lab, daemon, log):
+    """A share that an operator overrides."""
+    logs_to(daemon, log)
+    daemon.shell("tune", "worker", "log-sample=0")
+    calls(lab, 500)
+    time.sleep(1)
+    equal(lines(log), [], "lines of no call")
+    daemon.shell("tune", "drop", "all")
+
+
 def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
@@ -225,7 +235,7 @@ def body():
         telemetry(lab, daemon, log)
         metadata(lab, daemon, log)
         protocols(lab, daemon, log)
-        logs_to(daemon, logs / "last.log")
+        sampled(lab, daemon, logs / "last.log")
         calls(lab, CALLS)
         equal(daemon.stop(), 0, "exit status")
         equal(len(lines(logs / "last.log")), CALLS, "lines after the end")

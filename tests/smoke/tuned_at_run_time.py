@@ -262,6 +262,8 @@ def workers(lab, daemon):
     check(servers(lab), "calls with other settings")
     equal(len(tell(daemon, "show", "overrides")["overrides"]), 4, "overrides")
     tell(daemon, "tune", "drop", "all")
+    check("there is no access log" in refused(daemon, "tune", "worker", "log-sample=5"), "a share of no lines")
+    check("log-sample=0-100" in refused(daemon, "tune", "worker", "log-sample=101"), "more lines than calls")
 
 
 def confirmed_or_not(lab, daemon):

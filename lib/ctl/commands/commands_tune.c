@@ -66,10 +66,14 @@ const struct mt_command mt_commands_tune[] = {
 	{.words = "tune worker",
 		.group = MT_GROUP_CHANGE,
 		.args = "SETTING [version=N]",
-		.settings = "idle burst coalesce sampling version",
-		.help = "idle=poll|adaptive, burst=N (packets), coalesce=N (bytes), sampling=T|off",
+		.settings = "idle burst coalesce sampling log-sample version",
+		.help = "idle=poll|adaptive, burst=N (packets), coalesce=N (bytes), "
+			"sampling=T|off, "
+			"log-sample=PERCENT",
 		.more = "sampling: at most one call in that time (1ms) becomes an exemplar of the "
-			"latency histograms. " HOLDS,
+			"latency histograms. log-sample: percentage of calls and opaque TCP "
+			"connections that leave a line in access logs, instead of "
+			"spec.accessLog.sample of the Node. " HOLDS,
 		.run = mt_run_tune},
 	{.words = "tune keep",
 		.group = MT_GROUP_CHANGE,

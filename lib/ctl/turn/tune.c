@@ -99,7 +99,10 @@ json_t *mt_ask_tune(struct mt_ctl *c, const struct mt_request *r, const struct m
 	return j;
 }
 
-/* Workers have equal settings. Only workers know them, so lib/conf cannot check this. */
+/*
+ * Workers have equal settings. Only workers know them, so lib/conf cannot check this. It can check
+ * log-sample, which is part of the configuration.
+ */
 static bool is_set(const struct mt_ctl *c, const struct mt_override *o)
 {
 	struct mt_worker_knobs k;
@@ -114,8 +117,10 @@ static bool is_set(const struct mt_ctl *c, const struct mt_override *o)
 		return k.burst == o->value;
 	case MT_KNOB_COALESCE:
 		return k.coalesce == o->value;
-	default:
+	case MT_KNOB_SAMPLING:
 		return k.sampling_ms == o->value;
+	default:
+		return false;
 	}
 }
 

@@ -86,6 +86,16 @@ static void text(void)
 		{"worker sampling=off", "worker sampling=off"},
 		{"worker sampling=0ms", NULL},
 		{"worker sampling=2h", NULL},
+		{"worker log-sample=5", "worker log-sample=5"},
+		{"worker log-sample=0", "worker log-sample=0"},
+		{"worker log-sample=0.010", "worker log-sample=0.01"},
+		{"worker log-sample=99.99", "worker log-sample=99.99"},
+		{"worker log-sample=100", "worker log-sample=100"},
+		{"worker log-sample=0.001", NULL},
+		{"worker log-sample=100.01", NULL},
+		{"worker log-sample=-1", NULL},
+		{"worker log-sample=5%", NULL},
+		{"worker log-sample=", NULL},
 		{"worker idle=never", NULL},
 		{"worker burst=1 idle=poll", NULL},
 		{"log level=debug", NULL},
@@ -368,6 +378,58 @@ static void without_effect(void)
 	mt_conf_destroy(c);
 }
 
+/* ---- access logs --------------------------------------------------------------------------------- */
+
+#define NODE                                                                                       \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \
+	"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n"                    \
+	"  accessLog: {sample: 50}\n"
+#define LOGGED                                                                                     \
+	"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n" \
+	"data:\n  mesh: |\n    accessLogFile: /dev/stdout\n"
+
+/* An override of the Node's sample, which needs a log; of 2^32 calls, log_skips leave no line. */
+static void sampled(void)
+{
+	static const char logged[] = NODE SERVICE_A LOGGED;
+	struct mt_conf *c = new_conf();
+	struct mt_model *m = mt_model_new(), *bare = mt_model_new();
+	struct mt_overrides s = {0};
+	struct mt_diags diags;
+	char words[256];
+	uint32_t id;
+
+	mt_diags_init(&diags);
+	mt_source_text(bare, &diags, "t", documents, strlen(documents));
+	mt_source_text(m, &diags, "t", logged, strlen(logged));
+	CU_ASSERT_EQUAL_FATAL(diags.errors, 0);
+	m->mesh.config = m->mesh_configs.v[0];
+	load(c, bare, &s, words, sizeof(words));
+	told(c, "worker log-sample=5", "-there is no access log");
+	told(c, "worker burst=5", "");
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_EQUAL(mt_conf_current(c)->log_skips, 1ull << 31);
+	told(c, "worker log-sample=50", "-that is the share already");
+	told(c, "worker log-sample=25", "");
+	(void)put(&s, "worker burst=5", false);
+	id = put(&s, "worker log-sample=25", false);
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_EQUAL(mt_conf_current(c)->log_skips, 3ull << 30);
+	told(c, "worker log-sample=25", "-is the same");
+	told(c, "worker log-sample=50", "");
+	CU_ASSERT_EQUAL(put(&s, "worker log-sample=0", false), id);
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_EQUAL(mt_conf_current(c)->log_skips, 1ull << 32);
+	CU_ASSERT_TRUE(mt_overrides_drop(&s, id));
+	load(c, m, &s, words, sizeof(words));
+	CU_ASSERT_EQUAL(mt_conf_current(c)->log_skips, 1ull << 31);
+	mt_overrides_fini(&s);
+	mt_diags_fini(&diags);
+	mt_model_free(bare);
+	mt_model_free(m);
+	mt_conf_destroy(c);
+}
+
 /* ---- listeners ----------------------------------------------------------------------------------- */
 
 static uint32_t n_drained(const struct mt_conf *c)
@@ -530,6 +592,7 @@ const struct mt_test override_tests[] = {
 	{"compiled", compiled},
 	{"misses", misses},
 	{"without_effect", without_effect},
+	{"sampled", sampled},
 	{"drained", drained},
 	{"returned", returned},
 	{0},
