@@ -54,8 +54,10 @@ static struct mt_limit_cond_def *conditions(
 void *mt_b_limit_conf(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
 	const struct mt_codec *codec, const char *name, uint64_t *hash)
 {
-	struct mt_limit_def def = {
-		.service = name, .has_bucket = l->bucket != NULL, .n_conds = l->n_conds};
+	struct mt_limit_def def = {.service = name,
+		.label = l->label,
+		.has_bucket = l->bucket != NULL,
+		.n_conds = l->n_conds};
 	char err[256] = "";
 	void *conf;
 
@@ -67,6 +69,7 @@ void *mt_b_limit_conf(struct mt_build *b, const struct mt_meta *meta, const stru
 	if (l->bucket) {
 		def.numbers = numbers(l->bucket);
 		*hash = hash_numbers(&def.numbers, *hash);
+		*hash = mt_hash_text(l->label, mt_hash_text(l->shared, *hash));
 	}
 	conf = mt_limit_compile(b->conf->limits, codec, &def, b->now, err, sizeof(err));
 	if (!conf)
@@ -80,7 +83,8 @@ int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_l
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
 {
 	struct mt_filter_inst *f = mt_b_filter(b, s);
-	char *name = mt_region_printf(&b->tmp, "%s:%u", s->name, port);
+	const char *name =
+		l->shared ? l->shared : mt_region_printf(&b->tmp, "%s:%u", s->name, port);
 
 	if (!f || !name)
 		return -ENOMEM;

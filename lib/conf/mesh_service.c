@@ -166,8 +166,11 @@ static int route_bytes(struct mt_build *b, struct mt_shared_service *sv,
 
 	if (rc == 0)
 		rc = mt_b_finish_service(b,
-			&(struct mt_service_limits){
-				.meta = &l->meta, .global_meta = &l->meta, .global = chain->global},
+			&(struct mt_service_limits){.meta = &l->meta,
+				.local = chain->local,
+				.global_meta = &l->meta,
+				.global = chain->global,
+				.global_first = chain->global_first},
 			sv->codec, f.port, sv->s, &sv->hash);
 	return rc;
 }

@@ -275,11 +275,14 @@ uint64_t mt_overrides_cluster_stamp(const struct mt_overrides *s, const char *cl
 	return h;
 }
 
-/* A limit's target is the service with its port. */
+/* A limit's target is the service with its port, or a bucket that any services may share. */
 static bool is_about(const struct mt_override *o, const char *service)
 {
 	size_t len = strlen(service);
 
+	if (o->kind == MT_OVERRIDE_LIMIT &&
+		strncasecmp(o->target, MT_LIMIT_SHARED, strlen(MT_LIMIT_SHARED)) == 0)
+		return true;
 	if (o->kind == MT_OVERRIDE_LIMIT)
 		return strncasecmp(o->target, service, len) == 0 && o->target[len] == ':';
 	return (o->kind == MT_OVERRIDE_SPLIT || o->kind == MT_OVERRIDE_FAULT) &&

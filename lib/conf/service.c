@@ -279,9 +279,14 @@ static bool searches(const struct mt_build *b, const struct mt_codec *codec,
 static int finish_bytes(struct mt_build *b, const struct mt_service_limits *l,
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
 {
+	bool local = l->local && l->local->label, global = l->global && l->global->of_streams;
 	int rc = l->clients ? mt_b_client_limit(b, l->clients, codec, s, hash) : 0;
 
-	if (rc == 0 && l->global && l->global->of_streams)
+	if (rc == 0 && global && l->global_first)
+		rc = mt_b_global(b, l->global_meta, l->global, codec, port, s, hash);
+	if (rc == 0 && local)
+		rc = mt_b_limit(b, l->meta, l->local, codec, port, s, hash);
+	if (rc == 0 && global && !l->global_first)
 		rc = mt_b_global(b, l->global_meta, l->global, codec, port, s, hash);
 	return rc;
 }

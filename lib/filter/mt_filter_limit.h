@@ -63,6 +63,7 @@ struct mt_limit_def {
 	struct mt_bucket_numbers numbers;
 	const struct mt_limit_cond_def *conds;
 	uint32_t n_conds;
+	const char *label; /* of the service's own bucket, in place of a condition; NULL: "*" */
 };
 
 /*

@@ -219,7 +219,9 @@ struct mt_res_chain {
 	uint32_t n_dests;
 	uint32_t idle_ms; /* 0: not set */
 	/* Of tcp_proxy; those of an RPC protocol are in `proxy`. NULL: none. */
+	struct mt_limit_conf *local;
 	struct mt_global_conf *global;
+	bool global_first;	   /* before `local` */
 	struct mt_chain_logs logs; /* the same */
 	struct mt_res_tls *tls;	   /* NULL: plaintext */
 	const char *

@@ -196,7 +196,15 @@ struct mt_limit_conf {
 	struct mt_bucket_conf *bucket; /* NULL: only the conditions limit */
 	struct mt_limit_cond *conds;
 	uint32_t n_conds;
+	/*
+	 * Of opaque TCP over xDS: `label` is the bucket's name among those of the service, or of
+	 * `shared` if it is not NULL. NULL: it limits calls.
+	 */
+	const char *label, *shared;
 };
+
+/* Begins mt_limit_conf.shared. */
+#define MT_LIMIT_SHARED "share_key:"
 
 enum mt_global_value {
 	MT_GLOBAL_OF_METADATA, /* `from` is the key */

@@ -79,6 +79,7 @@ static void check_chain(const struct mt_res_chain *c)
 		sum += c->dests[i].weight.v;
 	MT_ASSERT(!c->n_dests || (sum > 0 && sum <= UINT32_MAX));
 	MT_ASSERT(!c->n_dests || c->logs.v);
+	MT_ASSERT(!c->local || (c->n_dests && c->local->bucket && c->local->label));
 	check_logs(&c->logs);
 	if (c->proxy) {
 		MT_ASSERT(c->proxy->protocol.s || c->proxy->codec.s);

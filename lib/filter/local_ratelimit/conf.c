@@ -135,7 +135,8 @@ void *mt_limit_compile(struct mt_limit_registry *r, const struct mt_codec *codec
 		return NULL;
 	}
 	if (def->has_bucket) {
-		l->own = mt_limit_bucket_get(r, def->service, "*", 0, &def->numbers, now);
+		l->own = mt_limit_bucket_get(
+			r, def->service, def->label ? def->label : "*", 0, &def->numbers, now);
 		if (!l->own) {
 			snprintf(errbuf, errlen, "no memory");
 			mt_limit_free(l);

@@ -38,6 +38,8 @@ static const struct type_row types[] = {
 		&xds__wrr_locality__descriptor},
 	{"envoy.extensions.filters.network.ratelimit.v3.RateLimit",
 		&xds__network_rate_limit__descriptor},
+	{"envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit",
+		&xds__network_local_rate_limit__descriptor},
 	{THRIFT "v3.ThriftProxy", &xds__thrift_proxy__descriptor},
 	{THRIFT "filters.ratelimit.v3.RateLimit", &xds__thrift_rate_limit__descriptor},
 	{"envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy",

@@ -15,6 +15,9 @@
 #define NETWORK	  "envoy.extensions.filters.network."
 #define LISTENING "envoy.extensions.filters.listener."
 
+#define GLOBAL_LIMIT NETWORK "ratelimit.v3.RateLimit"
+#define LOCAL_LIMIT  NETWORK "local_ratelimit.v3.LocalRateLimit"
+
 /* ---- filter_chain_match ---------------------------------------------------------------------- */
 
 static bool prefixes(struct mt_xmap *m, const char *field, Xds__CidrRange *const *r, size_t n,
@@ -215,8 +218,7 @@ bool mt_xm_terminal(struct mt_xmap *m, const char *field, const struct mt_xm_any
 static bool is_harmless(const char *type)
 {
 	static const char *const types[] = {"envoy.tcp.metadataexchange.config.MetadataExchange",
-		"stats.PluginConfig", NETWORK "ratelimit.v3.RateLimit",
-		NETWORK "local_ratelimit.v3.LocalRateLimit",
+		"stats.PluginConfig", GLOBAL_LIMIT, LOCAL_LIMIT,
 		NETWORK "connection_limit.v3.ConnectionLimit", NETWORK "sni_cluster.v3.SniCluster",
 		NETWORK "set_filter_state.v3.Config"};
 
@@ -285,20 +287,25 @@ static bool ends_in_tcp(struct mt_xmap *m, const Xds__FilterChain *f, bool *tcp)
 	return true;
 }
 
-/* Maps Envoy's rate limit of connections. Before other proxies than tcp_proxy it is not run. */
+/* Maps Envoy's rate limits of connections. Before other proxies than tcp_proxy they are not run. */
 static bool limit(struct mt_xmap *m, const Xds__FilterChain *f, const struct mt_xm_any *config,
 	struct mt_res_chain *c)
 {
-	bool runs;
+	bool local = strcmp(config->type, LOCAL_LIMIT) == 0, runs;
 	void *msg;
 
 	if (!ends_in_tcp(m, f, &runs))
 		return false;
 	if (runs) {
-		msg = mt_xm_read(m, "typed_config", config, &xds__network_rate_limit__descriptor);
+		msg = mt_xm_read(m, "typed_config", config,
+			local ? &xds__network_local_rate_limit__descriptor
+			      : &xds__network_rate_limit__descriptor);
 		mt_xm_in(m, "typed_config");
-		if (!msg || !mt_xm_network_global(m, msg, &c->global, &runs))
+		if (!msg || !(local ? mt_xm_network_local(m, msg, &c->local)
+				    : mt_xm_network_global(m, msg, &c->global, &runs)))
 			return false;
+		if (!local)
+			c->global_first = !c->local;
 	}
 	if (!runs)
 		other_filter(m, true, c);
@@ -344,7 +351,7 @@ static bool filter(
 	} else if (at + 1 == all->n_filters) {
 		mt_xm_note(m, MT_XDS_NOTE_other_proxy, NULL);
 		c->unserved = "it ends in no known proxy";
-	} else if (strcmp(any.type, NETWORK "ratelimit.v3.RateLimit") == 0) {
+	} else if (strcmp(any.type, GLOBAL_LIMIT) == 0 || strcmp(any.type, LOCAL_LIMIT) == 0) {
 		return limit(m, all, &any, c);
 	} else {
 		other_filter(m, is_harmless(any.type), c);
@@ -516,7 +523,8 @@ static bool chains(struct mt_xmap *m, const Xds__Listener *l, struct mt_res_list
 		return false;
 	for (size_t i = 0; i < l->n_filter_chains; i++) {
 		mark = mt_xm_at(m, "filter_chains", i);
-		if (!chain(m, l->filter_chains[i], &out->chains[out->n_chains++]))
+		if (!chain(m, l->filter_chains[i], &out->chains[out->n_chains++]) ||
+			!mt_xm_label_limit(m, out->meta.name, i, out->chains[i].local))
 			return false;
 		mt_xm_out(m, mark);
 	}
@@ -524,7 +532,8 @@ static bool chains(struct mt_xmap *m, const Xds__Listener *l, struct mt_res_list
 		return true;
 	out->fallback = mt_xm_alloc(m, sizeof(*out->fallback));
 	mt_xm_in(m, "default_filter_chain");
-	return out->fallback && chain(m, l->default_filter_chain, out->fallback);
+	return out->fallback && chain(m, l->default_filter_chain, out->fallback) &&
+	       mt_xm_label_limit(m, out->meta.name, MT_XM_FALLBACK, out->fallback->local);
 }
 
 /* In Envoy, connections that a chain gets leave lines there, too. */

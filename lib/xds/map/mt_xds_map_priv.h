@@ -189,7 +189,17 @@ bool mt_xm_access_logs(
 	struct mt_xmap *m, Xds__AccessLog *const *l, size_t n, struct mt_chain_logs *out);
 /* log_filter.c: maps the filter of a log. False: the log has no lines, or there is an error. */
 bool mt_xm_log_filter(struct mt_xmap *m, const Xds__AccessLogFilter *f, struct mt_chain_log *out);
+/* local_limit.c */
 bool mt_xm_limit(struct mt_xmap *m, const Xds__MetaLocalRateLimit *l, struct mt_limit_conf **out);
+/* Envoy's network filter. One that is turned off is not mapped. */
+bool mt_xm_network_local(
+	struct mt_xmap *m, const Xds__NetworkLocalRateLimit *l, struct mt_limit_conf **out);
+/*
+ * Names the bucket of a chain, unless it is shared. `at`: of filter_chains, or MT_XM_FALLBACK. `l`
+ * NULL: there is no limit.
+ */
+#define MT_XM_FALLBACK SIZE_MAX
+bool mt_xm_label_limit(struct mt_xmap *m, const char *listener, size_t at, struct mt_limit_conf *l);
 /* global_limit.c */
 bool mt_xm_meta_global(struct mt_xmap *m, const Xds__MetaRateLimit *l, struct mt_global_conf **out);
 /* Without routes; each rule's are added by mt_xm_rate_limits(), in their order. */

@@ -191,6 +191,10 @@ static const struct mt_xds_row rate_limit[] = {
 	TOLD("apply_on_stream_done", "calls are counted when they begin"),
 };
 static const struct mt_xds_row network_rate_limit[] = {MEANS_NOTHING("stat_prefix")};
+static const struct mt_xds_row network_local_limit[] = {MEANS_NOTHING("stat_prefix")};
+static const struct mt_xds_row feature_flag[] = {
+	TOLD("runtime_key", "there is no runtime layer: default_value applies"),
+};
 static const struct mt_xds_row limit_descriptor[] = {
 	TOLD("limit", "the rate limit service's own limit counts"),
 	TOLD("hits_addend", "each connection counts as one"),
@@ -340,6 +344,8 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(thrift_route_action, thrift_action),
 	ROWS(rate_limit, rate_limit),
 	ROWS(network_rate_limit, network_rate_limit),
+	ROWS(network_local_rate_limit, network_local_limit),
+	ROWS(runtime_feature_flag, feature_flag),
 	ROWS(rate_limit_descriptor, limit_descriptor),
 	ROWS(rate_limit__action, limit_action),
 	ROWS(rate_limit__action__request_headers, limit_headers),

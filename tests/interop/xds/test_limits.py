@@ -3,7 +3,8 @@
 """
 Global rate limits from a discovery service: Aeraki's filter in a listener, and the cluster of the service that counts. Which calls
 are refused, what becomes of calls without the service by failure_mode_deny, and that another endpoint of the cluster is queried at once.
-The same of Envoy's filter for Thrift, by the actions of the call's route, and of its filter for TCP, by connection.
+The same of Envoy's filter for Thrift, by the actions of the call's route, and of its filter for TCP, by connection. Envoy's local limit of
+connections, which the node itself counts.
 """
 
 import pathlib
@@ -141,6 +142,22 @@ def limits_of_tcp(w, server, daemon, count, service):
         within(15, lambda: passes(w), "connections pass with the service")
 
 
+def local_limit_of_tcp(w, server, daemon):
+    """Envoy's local_ratelimit: the node itself counts connections."""
+    name = mesh.name_of("echo.test", TCP_PORT)
+    limit = {"name": "envoy.filters.network.local_ratelimit", "typedConfig": {
+        "@type": mesh.TYPE + "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit", "statPrefix": "echo",
+        "tokenBucket": {"maxTokens": 3, "tokensPerFill": 1, "fillInterval": "3600s"}}}
+    server.apply(mesh.cluster(name), mesh.assignment(name, [w.endpoint(1, TCP_PORT)]),
+                 mesh.listener("echo", VIP, TCP_PORT, limit, mesh.tcp_proxy(name, name)))
+    within(10, lambda: any(row["match"] == "listener echo" for row in daemon.show("limits")["limits"]), "the bucket")
+    before = daemon.counters()
+    with w.lab.listening("server1", TCP_PORT, echo):
+        equal([passes(w) for _ in range(5)], [True] * 3 + [False] * 2, "connections over the limit")
+    after = daemon.counters()
+    equal([after[key] - before[key] for key in ("proxy_opaque_over_limit", "filter_rate_limited")], [2, 2], "what was counted")
+
+
 def answered(w):
     return w.lab.dubbo_client(f"{VIP}:{PORT}", count=CALLS, outstanding=1).result()["answered"]
 
@@ -179,6 +196,7 @@ def body():
         equal(answered(w), 0, "calls without a cluster")
         limits_of_thrift(w, server, count, second)
         limits_of_tcp(w, server, daemon, count, second)
+        local_limit_of_tcp(w, server, daemon)
 
 
 main(body)

@@ -28,6 +28,7 @@ envoy.config.endpoint.v3.endpoint_pb2 envoy.config.route.v3.route_pb2 envoy.conf
 envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2
 envoy.extensions.filters.network.thrift_proxy.v3.thrift_proxy_pb2 envoy.extensions.filters.network.dubbo_proxy.v3.dubbo_proxy_pb2
 envoy.extensions.filters.network.thrift_proxy.filters.ratelimit.v3.rate_limit_pb2 envoy.extensions.filters.network.ratelimit.v3.rate_limit_pb2
+envoy.extensions.filters.network.local_ratelimit.v3.local_rate_limit_pb2
 envoy.extensions.transport_sockets.tls.v3.tls_pb2
 envoy.extensions.load_balancing_policies.wrr_locality.v3.wrr_locality_pb2 envoy.type.v3.token_bucket_pb2 google.rpc.status_pb2
 google.rpc.error_details_pb2 xds.type.v3.typed_struct_pb2

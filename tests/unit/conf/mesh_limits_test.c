@@ -317,6 +317,117 @@ static void of_streams(void)
 	mesh_scene_end(&sc);
 }
 
+/* A listener of opaque TCP with a limit of the node itself. */
+static void chain_with(
+	struct mesh_scene *sc, const char *name, const char *a, struct mt_limit_conf *l)
+{
+	struct mt_res_chain *c = mesh_chain(sc->m, mesh_listener(sc->m, name, a, 20880));
+
+	mesh_dest(sc->m, &c->dests, &c->n_dests, "a", 1);
+	c->local = l;
+}
+
+static const struct mt_service *service_at(const struct mesh_scene *sc, const char *a)
+{
+	return listener(sc->s, a, 20880)->protos->services[0];
+}
+
+/* The buckets, as "SERVICE MATCH MAX" in the order of their names. */
+static const char *buckets(const struct mesh_scene *sc)
+{
+	static char text[512];
+	struct mt_limit_info all[4], info;
+	uint32_t idx = 0, n = 0;
+	size_t len = 0;
+
+	*text = 0;
+	while (n < MT_ARRAY_LEN(all) && mt_limit_next(mt_conf_limits(sc->conf), &idx, NOW, &info)) {
+		uint32_t at = n++;
+
+		for (; at && strcmp(all[at - 1].match, info.match) > 0; at--)
+			all[at] = all[at - 1];
+		all[at] = info;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %s %u", i ? "; " : "",
+			all[i].service, all[i].match, all[i].numbers.max_tokens);
+	return text;
+}
+
+static struct mt_bucket_conf bucket_of(uint32_t max)
+{
+	return (struct mt_bucket_conf){.max_tokens = {.v = max, .set = true},
+		.tokens_per_fill = {.v = 1, .set = true},
+		.fill_ms = {.v = 1000, .set = true}};
+}
+
+/* Listeners with one service have buckets of their own, which an operator overrides by their names. */
+static void local_of_streams(void)
+{
+	struct mesh_scene sc = mesh_scene_new();
+	struct mt_bucket_conf five = bucket_of(5), six = bucket_of(6);
+	struct mt_res_listener *l;
+	struct mt_limit_conf own[2] = {
+		{.bucket = &five, .label = "listener l"}, {.bucket = &six, .label = "listener m"}};
+	struct mt_overrides s = {0};
+	struct mt_override o;
+	struct mt_err e;
+	uint32_t id;
+
+	mesh_simple_cluster(sc.m, "a");
+	chain_with(&sc, "l", "240.240.0.1", &own[0]);
+	l = sc.m->res_listeners.v[0];
+	chain_with(&sc, "m", "240.240.0.2", &own[1]);
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(sc.diags.n, 0);
+	CU_ASSERT_EQUAL_FATAL(service_at(&sc, "240.240.0.1")->n_filter_insts, 1);
+	CU_ASSERT_PTR_EQUAL(
+		service_at(&sc, "240.240.0.1")->filter_insts->type, &mt_filter_local_ratelimit);
+	CU_ASSERT_STRING_EQUAL(buckets(&sc), "l:20880 listener l 5; m:20880 listener m 6");
+	CU_ASSERT_EQUAL(mt_override_parse_line(&o, "limit l:20880 listener l max=9", &e), 0);
+	CU_ASSERT_TRUE(mt_conf_override_applies(sc.conf, &o, &e));
+	CU_ASSERT_EQUAL(mt_overrides_set(&s, &o, &id), 0);
+	CU_ASSERT_EQUAL(mt_conf_set_overrides(sc.conf, &s), 0);
+	mesh_load(&sc);
+	CU_ASSERT_STRING_EQUAL(buckets(&sc), "l:20880 listener l 9; m:20880 listener m 6");
+	/* A limit of calls does not limit connections. */
+	own[0].label = NULL;
+	l->meta.serial += 1000;
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(service_at(&sc, "240.240.0.1")->n_filter_insts, 0);
+	mt_overrides_fini(&s);
+	mesh_scene_end(&sc);
+}
+
+/* Two listeners with one bucket, whose numbers an operator overrides for both. */
+static void shared_of_streams(void)
+{
+	struct mesh_scene sc = mesh_scene_new();
+	struct mt_bucket_conf five = bucket_of(5);
+	struct mt_limit_conf one = {.bucket = &five, .label = "5 tokens", .shared = "share_key:k"};
+	struct mt_overrides s = {0};
+	struct mt_override o;
+	struct mt_err e;
+	uint32_t id;
+
+	mesh_simple_cluster(sc.m, "a");
+	chain_with(&sc, "l", "240.240.0.1", &one);
+	chain_with(&sc, "m", "240.240.0.2", &one);
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(sc.diags.n, 0);
+	CU_ASSERT_EQUAL(service_at(&sc, "240.240.0.1")->n_filter_insts, 1);
+	CU_ASSERT_EQUAL(service_at(&sc, "240.240.0.2")->n_filter_insts, 1);
+	CU_ASSERT_STRING_EQUAL(buckets(&sc), "share_key:k 5 tokens 5");
+	CU_ASSERT_EQUAL(mt_override_parse_line(&o, "limit share_key:k 5 tokens max=9", &e), 0);
+	CU_ASSERT_TRUE(mt_conf_override_applies(sc.conf, &o, &e));
+	CU_ASSERT_EQUAL(mt_overrides_set(&s, &o, &id), 0);
+	CU_ASSERT_EQUAL(mt_conf_set_overrides(sc.conf, &s), 0);
+	mesh_load(&sc);
+	CU_ASSERT_STRING_EQUAL(buckets(&sc), "share_key:k 5 tokens 9");
+	mt_overrides_fini(&s);
+	mesh_scene_end(&sc);
+}
+
 const struct mt_test mesh_limits_tests[] = {
 	{"a cluster is queried", queried},
 	{"which of its endpoints", which_endpoints},
@@ -327,5 +438,7 @@ const struct mt_test mesh_limits_tests[] = {
 	{"mutual TLS", by_tls},
 	{"order of filters", order},
 	{"opaque TCP", of_streams},
+	{"local limits of opaque TCP", local_of_streams},
+	{"shared limits of opaque TCP", shared_of_streams},
 	{NULL, NULL},
 };

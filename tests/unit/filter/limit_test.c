@@ -47,7 +47,7 @@ static const struct mt_matcher_def hello = {.key = "method", EXACT, .value = "sa
 static void test_condition_charges_its_own(void)
 {
 	struct mt_limit_cond_def cond = {&hello, 1, TEN2, 0};
-	struct mt_limit_def def = {"thrift:9090", true, MIN5, &cond, 1};
+	struct mt_limit_def def = {"thrift:9090", true, MIN5, &cond, 1, NULL};
 	char err[128];
 	void *l;
 
@@ -88,7 +88,7 @@ static void test_streams(void)
 	struct mt_limit_cond_def cond = {&hello, 1, TEN2, 0};
 
 	for (uint32_t n_conds = 0; n_conds < 2; n_conds++) {
-		struct mt_limit_def def = {"thrift:9090", true, MIN5, &cond, n_conds};
+		struct mt_limit_def def = {"thrift:9090", true, MIN5, &cond, n_conds, NULL};
 		char err[128];
 		void *l;
 
@@ -129,7 +129,7 @@ static void test_streams_report_only(void)
 	struct mt_limit_cond_def cond = {&hello, 1, TEN2, 0};
 
 	for (uint32_t own = 0; own < 2; own++) {
-		struct mt_limit_def def = {"thrift:9090", own, MIN5, &cond, 1};
+		struct mt_limit_def def = {"thrift:9090", own, MIN5, &cond, 1, NULL};
 		struct mt_limit_rule rules[2];
 		char err[128];
 		void *l;
@@ -186,12 +186,12 @@ static void test_refusals(void)
 		struct mt_limit_def def;
 		const char *says;
 	} t[] = {
-		{{"s", false, {0}, NULL, 0}, "needs a tokenBucket"},
-		{{"s", true, {0, 1, MT_SEC}, NULL, 0}, "tokenBucket: maxTokens"},
-		{{"s", true, {1, 0, MT_SEC}, NULL, 0}, "tokensPerFill"},
-		{{"s", true, {1, 1, 49 * MT_MSEC}, NULL, 0}, "50ms"},
-		{{"s", true, MIN5, &bad_cond, 1}, "conditions[0].tokenBucket: fillInterval"},
-		{{"s", true, MIN5, two, 2}, "bad regex"},
+		{{"s", false, {0}, NULL, 0, NULL}, "needs a tokenBucket"},
+		{{"s", true, {0, 1, MT_SEC}, NULL, 0, NULL}, "tokenBucket: maxTokens"},
+		{{"s", true, {1, 0, MT_SEC}, NULL, 0, NULL}, "tokensPerFill"},
+		{{"s", true, {1, 1, 49 * MT_MSEC}, NULL, 0, NULL}, "50ms"},
+		{{"s", true, MIN5, &bad_cond, 1, NULL}, "conditions[0].tokenBucket: fillInterval"},
+		{{"s", true, MIN5, two, 2, NULL}, "bad regex"},
 	};
 	char err[128];
 	uint32_t idx = 0;
@@ -367,7 +367,7 @@ static void test_lingers_from_its_end(void)
 
 static void test_counts_from_commit(void)
 {
-	struct mt_limit_def def = {"thrift:9090", true, MIN5, NULL, 0};
+	struct mt_limit_def def = {"thrift:9090", true, MIN5, NULL, 0, NULL};
 	char err[128];
 	void *l;
 
@@ -393,7 +393,7 @@ static void test_iteration(void)
 	char name[32], err[128];
 
 	for (uint32_t i = 0; i < 2000; i++) {
-		struct mt_limit_def def = {name, true, MIN5, conds, 3};
+		struct mt_limit_def def = {name, true, MIN5, conds, 3, NULL};
 
 		snprintf(name, sizeof(name), "svc-%u:80", i);
 		l[i] = mt_limit_compile(r, &kv_codec, &def, 0, err, sizeof(err));
@@ -433,7 +433,7 @@ static uint32_t look_at(uint64_t s)
 static void test_watch(void)
 {
 	struct mt_limit_cond_def cond = {&hello, 1, TEN2, 0};
-	struct mt_limit_def def = {"thrift:9090", true, MIN5, &cond, 1};
+	struct mt_limit_def def = {"thrift:9090", true, MIN5, &cond, 1, NULL};
 	char err[128];
 	void *l, *changed;
 
@@ -473,7 +473,7 @@ static void test_many_conditions(void)
 	static struct mt_matcher_def match[MANY];
 	static struct mt_limit_cond_def conds[MANY];
 	static char values[MANY][12];
-	struct mt_limit_def def = {"thrift:9090", false, MIN5, conds, MANY};
+	struct mt_limit_def def = {"thrift:9090", false, MIN5, conds, MANY, NULL};
 	struct mt_limit_info info;
 	uint32_t idx = 0, n = 0;
 	char err[128];
@@ -514,7 +514,7 @@ static void test_chosen_conditions(void)
 	static struct mt_matcher_def match[CHOSEN];
 	static struct mt_limit_cond_def conds[CHOSEN];
 	static char values[CHOSEN][16];
-	struct mt_limit_def def = {"thrift:9090", false, MIN5, conds, CHOSEN};
+	struct mt_limit_def def = {"thrift:9090", false, MIN5, conds, CHOSEN, NULL};
 	struct mt_limit_info info;
 	uint32_t idx = 0, last = 0, n_chains = 0, tried = 0;
 	char err[128];

@@ -6,6 +6,7 @@
 #include "mt_authz.h"
 #include "mt_callout_priv.h"
 #include "mt_filter_global.h"
+#include "mt_filter_limit.h"
 #include "mt_proxy_priv.h"
 #include "mt_rls_client.h"
 
@@ -296,6 +297,58 @@ static void timed_out(void)
 	stop();
 }
 
+/* ---- a local limit --------------------------------------------------------------------------- */
+
+/* Connections over a bucket of the node itself are reset, until it is filled again. */
+static void local(void)
+{
+	const struct mt_limit_def def = {.service = "a:1",
+		.has_bucket = true,
+		.numbers = {2, 1, MT_SEC},
+		.label = "listener a"};
+	struct mt_limit_registry *buckets = mt_limit_registry_new(1);
+	struct mt_filter_inst f = {.type = mt_filter_find("local_ratelimit")};
+	struct mt_limit_info info;
+	struct mt_service *svc;
+	struct fake_conn *c[2];
+	uint32_t idx = 0;
+	char err[128];
+
+	scene_start(2);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(buckets);
+	f.conf = mt_limit_compile(buckets, &toy_opaque_codec, &def, lab.p->now, err, sizeof(err));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f.conf);
+	mt_limit_commit(buckets, lab.p->now);
+	svc = lab.snap->listeners[OPAQUE].protos->services[0];
+	svc->filter_insts = &f;
+	svc->n_filter_insts = 1;
+	for (int i = 0; i < 2; i++) {
+		c[i] = lab_client(CONFIG_OPAQUE);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c[i]);
+	}
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	scene_line_is("0 RL local_rate_limited");
+	CU_ASSERT(stats()->limited == 1 && stats()->local[MT_ENDING_connection_limited] == 1);
+	CU_ASSERT_EQUAL(counted(MT_FILTER_rate_limited), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_over_limit), 1);
+	CU_ASSERT_TRUE(mt_limit_next(buckets, &idx, lab.p->now, &info));
+	CU_ASSERT_STRING_EQUAL(info.match, "listener a");
+	CU_ASSERT(info.admitted == 2 && info.refused == 1);
+	lab_close(c[0], MT_CLOSE_RESET);
+	lab_close(c[1], MT_CLOSE_RESET);
+	lab_advance(MT_SEC);
+	c[0] = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c[0]);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	CU_ASSERT_EQUAL(counted(MT_FILTER_rate_limited), 2);
+	lab_close(c[0], MT_CLOSE_RESET);
+	lab_flush_detached();
+	lab_advance(20 * MT_SEC);
+	scene_stop();
+	f.type->free_conf(f.conf);
+	mt_limit_registry_free(buckets);
+}
+
 /* ---- snapshots ------------------------------------------------------------------------------- */
 
 /* A stream waits under the snapshot with its filters, and is connected under the current one. */
@@ -418,7 +471,7 @@ static void moved(void)
 }
 
 const struct mt_test opaque_limit_tests[] = {{"within", within}, {"half_closed", half_closed},
-	{"over", over}, {"failed", failed}, {"crowded", crowded}, {"next", next},
+	{"over", over}, {"failed", failed}, {"crowded", crowded}, {"next", next}, {"local", local},
 	{"client_leaves", client_leaves}, {"timed_out", timed_out}, {"snapshot", snapshot},
 	{"snapshot_must_go", snapshot_must_go}, {"denied_meanwhile", denied_meanwhile},
 	{"moved", moved}, {0}};

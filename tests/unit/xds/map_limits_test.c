@@ -309,7 +309,126 @@ static void too_many_connections(void)
 	unmap(&m);
 }
 
+/* ---- connections, counted by the node itself ------------------------------------------------- */
+
+#define LOCAL(fields)                                                                              \
+	"{'name': 'x', 'typed_config': {'@type': '" NETWORK                                        \
+	"local_ratelimit.v3.LocalRateLimit', 'stat_prefix': 's', " fields "}}"
+#define BUCKET "'token_bucket': {'max_tokens': 9, 'tokens_per_fill': 3, 'fill_interval': '2s'}"
+#define ENABLED(flag)                                                                              \
+	", 'runtime_enabled': {'default_value': " flag ", 'runtime_key': 'connections'}"
+
+static void of_own_connections(void)
+{
+	struct mapped m = before_tcp(LOCAL(BUCKET ENABLED("true")));
+	const struct mt_limit_conf *l;
+
+	if (m.rc)
+		printf("\n  %s\n", m.why.text);
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS a");
+	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "runtime_key: there is no runtime layer"));
+	CU_ASSERT_PTR_NULL(strstr(ignored_str(&m), "not run"));
+	CU_ASSERT_PTR_NULL(chain(&m)->unserved);
+	l = chain(&m)->local;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT(l->bucket->max_tokens.v == 9 && l->bucket->tokens_per_fill.v == 3);
+	CU_ASSERT_EQUAL(l->bucket->fill_ms.v, 2000);
+	CU_ASSERT_STRING_EQUAL(l->label, "listener l");
+	CU_ASSERT_PTR_NULL(l->shared);
+	unmap(&m);
+}
+
+/* As in Envoy. */
+static void turned_off(void)
+{
+	struct mapped m = before_tcp(LOCAL(BUCKET ENABLED("false")));
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_PTR_NULL(chain(&m)->local);
+	CU_ASSERT_PTR_NULL(chain(&m)->unserved);
+	CU_ASSERT_PTR_NULL(strstr(ignored_str(&m), "not run"));
+	unmap(&m);
+}
+
+/* The key and the numbers are the name of the bucket. */
+static void shared_connections(void)
+{
+	struct mapped m = before_tcp(LOCAL(BUCKET ", 'share_key': 'k'"));
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(chain(&m)->local);
+	CU_ASSERT_STRING_EQUAL(chain(&m)->local->shared, "share_key:k");
+	CU_ASSERT_STRING_EQUAL(chain(&m)->local->label, "9 tokens, 3 per 2000 ms");
+	unmap(&m);
+}
+
+/* Each chain has a bucket, which its place names. */
+static void chains_of_connections(void)
+{
+	struct mapped m = map_text(MT_XDS_LDS,
+		"{'name': 'l', 'address': {'socket_address': {'address': '192.0.2.1', "
+		"'port_value': 80}}, 'filter_chains': [{'filter_chain_match': {'server_names': "
+		"['a.x']}, 'filters': [" LOCAL(
+			BUCKET) ", " TCP "]}, {'filter_chain_match': "
+				"{'server_names': ['b.x']}, 'filters': [" LOCAL(
+					BUCKET) ", " TCP "]}], "
+						"'default_filter_chain': {'filters': [" LOCAL(
+							BUCKET) ", " TCP "]}}");
+	const struct mt_res_listener *l = (const struct mt_res_listener *)(const void *)m.m.meta;
+
+	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+	CU_ASSERT_STRING_EQUAL(l->chains[0].local->label, "listener l");
+	CU_ASSERT_STRING_EQUAL(l->chains[1].local->label, "listener l, filter_chains[1]");
+	CU_ASSERT_STRING_EQUAL(l->fallback->local->label, "listener l, default_filter_chain");
+	unmap(&m);
+}
+
+/* The filters' order is kept. */
+static void order_of_connections(void)
+{
+	static const char *const filters[] = {LOCAL(BUCKET) ", " LIMIT_OF(ENTRY("k", "v")),
+		LIMIT_OF(ENTRY("k", "v")) ", " LOCAL(BUCKET)};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(filters); i++) {
+		struct mapped m = before_tcp(filters[i]);
+
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		CU_ASSERT(chain(&m)->local && chain(&m)->global);
+		CU_ASSERT_EQUAL(chain(&m)->global_first, i == 1);
+		unmap(&m);
+	}
+}
+
+static void refused_local(void)
+{
+	static const struct {
+		const char *filters, *why;
+	} rows[] = {
+		{LOCAL("'share_key': 'k'"), AT "token_bucket: missing"},
+		{LOCAL("'token_bucket': {'max_tokens': 0, 'fill_interval': '1s'}"),
+			AT "token_bucket.max_tokens: 0 is not within 1 and 2147483647"},
+		{LOCAL("'token_bucket': {'max_tokens': 1}"),
+			AT "token_bucket.fill_interval: missing"},
+		{LOCAL(BUCKET ", 'runtime_enabled': {'runtime_key': 'k'}"),
+			AT "runtime_enabled.default_value: missing"},
+		{LOCAL(BUCKET) ", " LOCAL(BUCKET),
+			"filter_chains[0].filters[1].typed_config: a second local rate limit"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = before_tcp(rows[i].filters);
+
+		CU_ASSERT_EQUAL(m.rc, -EINVAL);
+		CU_ASSERT_STRING_EQUAL(m.why.text, rows[i].why);
+		unmap(&m);
+	}
+}
+
 const struct mt_test map_limits_tests[] = {{"of_routes", of_routes}, {"refused", refused},
 	{"too_much", too_much}, {"of_connections", of_connections}, {"operators", operators},
 	{"refused_connections", refused_connections},
-	{"too_many_connections", too_many_connections}, {0}};
+	{"too_many_connections", too_many_connections}, {"of_own_connections", of_own_connections},
+	{"turned_off", turned_off}, {"shared_connections", shared_connections},
+	{"chains_of_connections", chains_of_connections},
+	{"order_of_connections", order_of_connections}, {"refused_local", refused_local}, {0}};

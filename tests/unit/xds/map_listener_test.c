@@ -418,7 +418,9 @@ static void harmless_filters(void)
 		{"{'name': 'x', 'config_discovery': {'type_urls': "
 		 "['type.googleapis.com/" PROXIES "ratelimit.v3.RateLimit']}}, " TCP1,
 			1},
-		{TYPED("rbac", PROXIES "local_ratelimit.v3.LocalRateLimit") ", " TCP1, 1},
+		{TYPED("rbac", PROXIES "local_ratelimit.v3.LocalRateLimit") ", " THRIFT_WITH(
+			 "{'name': 'envoy.filters.thrift.router'}"),
+			1},
 		{TYPED("rbac", PROXIES "connection_limit.v3.ConnectionLimit") ", " TCP1, 1},
 		{TYPED("rbac", PROXIES "sni_cluster.v3.SniCluster") ", " TCP1, 1},
 		{TYPED("rbac", PROXIES "set_filter_state.v3.Config") ", " TCP1, 1},
