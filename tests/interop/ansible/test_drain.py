@@ -3,7 +3,7 @@
 """
 The drain of role node, which its restarts and role upgrade use, on a node whose clients keep their connections: Thrift clients, which are
 not notified and go on calling, have left when it ends. A client that stays stops the play, and the node serves as before. A node that cannot be
-returned stops the play with the reason.
+returned stops the play with the reason, as does a daemon that runs and does not answer.
 """
 
 import json
@@ -24,7 +24,7 @@ THRIFT, OPAQUE = ("hello.example", "240.240.1.2", 9090), ("bytes.example", "240.
 CLIENTS = 4
 
 
-def play(daemon, tasks="drain.yml", **settings):
+def play(daemon, tasks="drain.yml", environment=None, **settings):
     """Runs the tasks. Returns exit status and output."""
     path = daemon.directory / "play.json"
     path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [
@@ -33,7 +33,8 @@ def play(daemon, tasks="drain.yml", **settings):
                 "meltemi_socket": str(daemon.directory / "admin.sock")} | settings
     done = subprocess.run(["ansible-playbook", "-i", "inventory.local.yml", "-e", json.dumps(settings), path], cwd=ROOT / "ansible",
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
-                          env={**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": "ansible.cfg", "ANSIBLE_ROLES_PATH": "roles", "ANSIBLE_NOCOLOR": "1"})
+                          env={**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": "ansible.cfg", "ANSIBLE_ROLES_PATH": "roles", "ANSIBLE_NOCOLOR": "1",
+                               **(environment or {})})
     return done.returncode, done.stdout
 
 
@@ -100,6 +101,22 @@ def cannot_return(daemon):
     equal(status, 0, f"`return` without a drain: {text[-3000:]}")
 
 
+def does_not_answer(daemon):
+    """The daemon does not answer: the role takes it for stopped only if its unit is not active."""
+    systemctl = daemon.directory / "bin/systemctl"
+    systemctl.parent.mkdir()
+    for state, wanted in (("active", 2), ("reloading", 2), ("activating", 0), ("inactive", 0)):
+        systemctl.write_text(f"#!/bin/sh\necho ActiveState={state}\n")
+        systemctl.chmod(0o755)
+        status, text = play(daemon, "running.yml", {"PATH": f"{systemctl.parent}:{os.environ['PATH']}"}, meltemi_service="systemd",
+                            meltemi_socket="/nowhere/admin.sock")
+        equal(status, wanted, f"a unit that is {state}, and no answer: {text[-3000:]}")
+        equal("does not answer at /nowhere/admin.sock" in text, wanted == 2, f"the reason, of a unit that is {state}: {text[-3000:]}")
+    systemctl.write_text("#!/bin/sh\necho ActiveState=active\n")
+    status, text = play(daemon, "running.yml", {"PATH": f"{systemctl.parent}:{os.environ['PATH']}"}, meltemi_service="systemd")
+    equal(status, 0, f"a daemon that answers: {text[-3000:]}")
+
+
 def body():
     if not shutil.which("ansible-playbook"):
         raise Skip("ansible-playbook is missing (apt-get install ansible)")
@@ -112,6 +129,7 @@ def body():
         within(PATIENCE, daemon.ready, "ready")
         stays(lab, daemon)
         cannot_return(daemon)
+        does_not_answer(daemon)
         leave(lab, daemon)
 
 
