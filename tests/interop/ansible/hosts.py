@@ -91,6 +91,17 @@ def package(directory, version, wrapper=None):
     return deb
 
 
+def other_package(directory, name, version):
+    """An empty package of another name."""
+    tree, deb = directory / "other", directory / f"{name}_{version}_amd64.deb"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: Lab <lab@example.org>\n"
+                                         "Description: nothing\n")
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", tree, deb], check=True, capture_output=True)
+    shutil.rmtree(tree)
+    return deb
+
+
 class Host:
     """A host with the ports and the client of a node of the lab; a node for meltemi_lab.balancer."""
 

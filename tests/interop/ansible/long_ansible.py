@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
 from meltemi_lab import Lab, Skip, check, equal, main, within  # noqa: E402
 from meltemi_lab.balancer import Balancer  # noqa: E402
 
-from hosts import BLAST, NOT_READY, PORT, REFUSES, Ansible, Host, keys, package  # noqa: E402
+from hosts import BLAST, NOT_READY, PORT, REFUSES, Ansible, Host, keys, other_package, package  # noqa: E402
 
 # As on a host where Meltemi was not installed by the roles.
 FROM_SOURCE = {"meltemi_package": "none", "meltemi_daemon": "/usr/sbin/meltemid", "meltemi_shell": "/usr/bin/meltemi"}
@@ -93,6 +93,8 @@ def rolled(ansible, balancer, hosts, debs, rolls):
 
 
 def rolled_back(ansible, hosts, debs):
+    for host in hosts:  # another package of the version, which is no way back
+        host.run("cp", debs["bench"], "/var/cache/meltemi/meltemi-bench_0.1.1_amd64.deb")
     before = state(hosts)
     stopped(ansible.play("upgrade.yml", meltemi_deb=str(debs["0.1.2"])), r"AuthorizationPolicy default/of-the-new-version closes it to all clients",
             "a version that is not ready")
@@ -155,7 +157,8 @@ def body():
         debs = {version: package(lab.directory, version, wrapper) for version, wrapper in
                 (("0.1.0", None), ("0.1.1", None), ("0.1.2", NOT_READY), ("0.1.3", REFUSES))}
         keys(lab)
-        for version in ("0.1.1", "0.1.3"):
+        debs["bench"] = other_package(lab.directory, "meltemi-bench", "0.1.1")
+        for version in ("0.1.1", "0.1.3", "bench"):
             debs[version] = shutil.move(debs[version], lab.directory / "ssh")  # which is the same on all hosts
         hosts = [Host(lab, 1), Host(lab, 2)]
         for host in hosts:
