@@ -14,7 +14,7 @@
 static const char renew[] =
 	"does what writes the directory run (istio-agent, spiffe-helper, a timer)? `show identity`";
 
-/* Checks certificates from directories; mt_check_certificates() checks those of sources. */
+/* Checks certificates from directories; mt_check_certificates() checks the others. */
 static void check_leaf(struct mt_health *h, const struct mt_ctl_identity *who, const char *about)
 {
 	const struct mt_credential *cr = who->credential;

@@ -3,6 +3,8 @@
 #include "mt_health.h"
 #include "mt_ctl_events_priv.h"
 
+#include "mt_cert.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -223,6 +225,32 @@ void mt_check_control_planes(struct mt_health *h)
 	}
 }
 
+/* Certificates and revocation lists that documents name, as they were at the last look. */
+static void check_of_documents(struct mt_health *h)
+{
+	static const char remedy[] =
+		"renew its files or its Secret: does what writes them run? They "
+		"are read again by themselves, within a minute or two";
+	const struct mt_cert_look *l;
+	uint32_t pos = 0;
+
+	while ((l = mt_events_certificate_next(h->c, &pos)) != NULL) {
+		int64_t left = mt_ctl_until(h->c, l->not_after);
+		enum mt_cert_age age = mt_cert_age(l->not_before, l->not_after, left);
+		char words[64];
+
+		if (age == MT_CERT_OVER)
+			mt_found(h, MT_FOUND_FAULT, l->name, remedy, "it has expired: %s",
+				l->list ? "certificates of its authority are refused"
+					: "peers refuse it");
+		else if (age == MT_CERT_TENTH)
+			mt_found(h, MT_FOUND_WARNING, l->name, remedy,
+				"it expires in %s, less than a tenth of its lifetime, and was not "
+				"renewed",
+				mt_span_words(left, words, sizeof(words)));
+	}
+}
+
 void mt_check_certificates(struct mt_health *h)
 {
 	const struct mt_ctl_env *env = &h->c->env;
@@ -247,4 +275,5 @@ void mt_check_certificates(struct mt_health *h)
 				"the certificate ends in %lld min: %s", (long long)(left / 60),
 				words);
 	}
+	check_of_documents(h);
 }
