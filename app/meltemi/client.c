@@ -262,7 +262,15 @@ int client_try(struct client *c, const char *line, char **body)
 	if (*body)
 		return code;
 	client_close(c);
-	return open_quietly(c, &err) ? ask_once(c, line, body) : EXIT_UNREACHABLE;
+	if (!open_quietly(c, &err)) {
+		c->failed = err;
+		return EXIT_UNREACHABLE;
+	}
+	errno = 0;
+	code = ask_once(c, line, body);
+	if (!*body)
+		c->failed = errno;
+	return code;
 }
 
 /* True if the daemon closed the connection, or was restarted, while this shell stayed open. */

@@ -4,6 +4,7 @@
 
 #include "mt_fields.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,8 @@ static void read_daemon(struct nic *n, const char *socket)
 
 	if (client_try(&c, "--json show health", &body) == EXIT_DONE)
 		answer = json_loads(body, 0, NULL);
+	/* It may still have ports, which it cannot name. */
+	n->silent = !answer && c.failed == EAGAIN;
 	free(body);
 	client_close(&c);
 	doctor_take_node(&n->host, json_object_get(answer, "node"));

@@ -81,6 +81,7 @@ struct nic_card {
 
 struct nic {
 	struct doctor host; /* root directory; ports and cores of a running daemon */
+	bool silent;	    /* a daemon is there, and did not answer: its ports are not known */
 	struct nic_address addresses[NIC_ADDRESSES];
 	uint32_t n_addresses;
 	struct mt_addr session; /* local address of the operator's SSH session */

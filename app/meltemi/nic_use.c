@@ -359,6 +359,8 @@ static void use_dpdk(const struct nic *n, struct nic_card *c)
 		if (strcasecmp(d->ports[i].device, c->address) == 0 ||
 			(c->interface[0] && strcmp(d->ports[i].interface, c->interface) == 0))
 			add_use(c, NIC_USE_MELTEMID, "port %s of meltemid", d->ports[i].name);
+	if (n->silent && c->interface[0])
+		add_use(c, NIC_USE_MELTEMID, "perhaps a port of meltemid, which does not answer");
 	if (strcmp(c->driver, NIC_VFIO) == 0 && nic_holder(n, c, words, sizeof(words)))
 		add_use(c, NIC_USE_DPDK, "open in %s", words);
 }

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -438,6 +439,20 @@ def with_daemon(host, lab):
     equal(card["workers_on_node"], "all", "workers on the card's node")
 
 
+def with_stopped_daemon(host, lab):
+    """The queue of its socket is full, so that it cannot say whether the interface is one of its ports."""
+    stopped, waiting = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+    stopped.bind(str(lab.directory / "stopped.sock"))
+    stopped.listen(0)
+    waiting.connect(str(lab.directory / "stopped.sock"))
+    done = subprocess.run([SHELL, "-s", lab.directory / "stopped.sock", "--json", "nic", "show", MLX5, "--root", host.root], text=True,
+                          capture_output=True, timeout=60, check=True)
+    card = json.loads(done.stdout)
+    check(any(row["kind"] == "meltemid" and "does not answer" in row["words"] for row in card["used_by"]), f"no use by a stopped daemon in {card}")
+    waiting.close()
+    stopped.close()
+
+
 def body():
     with Lab(servers=1) as lab:
         namespace = lab.namespace("client")
@@ -457,6 +472,7 @@ def body():
             print(part.__name__, flush=True)
             part(host)
         with_daemon(host, lab)
+        with_stopped_daemon(host, lab)
 
 
 main(body)
