@@ -291,7 +291,8 @@ static void build_fini(struct mt_build *b)
 	mt_idmap_fini(&b->secrets);
 	mt_idmap_fini(&b->bad_secrets);
 	mt_b_log_sets_fini(b->logs);
-	mt_strmap_fini(&b->metrics_off);
+	mt_strmap_fini(&b->metrics_of);
+	mt_idmap_fini(&b->metric_values);
 	mt_b_tracing_fini(b);
 	mt_region_fini(&b->tmp);
 }

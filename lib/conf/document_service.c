@@ -63,7 +63,7 @@ static uint64_t serial_of(struct mt_build *b, const struct mt_document_service *
 	(void)mt_b_log_scope(b, NULL, namespace_of(d), d->gateway, &log);
 	(void)mt_b_tracing(b, NULL, namespace_of(d), d->gateway, f->codec, &tracing);
 	h = mt_hash_u64(tracing, mt_hash_u64(log, h));
-	h = mt_hash_u64(mt_b_metrics_off(b, namespace_of(d), d->gateway), h);
+	h = mt_hash_u64(mt_b_metrics_of(b, namespace_of(d), d->gateway)->hash, h);
 	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
 	if (d->limits.local)
 		h = mt_hash_u64((uintptr_t)d->limits.local, mt_hash_u64(d->limits.meta->serial, h));
@@ -139,6 +139,7 @@ static struct mt_shared_service *make(
 	const struct mt_service_said said = {slot->unique, slot->name, slot->key, payer(d),
 		namespace_of(d), slot->origin, f->port, f->codec, d->opts};
 	struct mt_shared_service *sv = mt_b_service_begin(b, &said);
+	const struct mt_metrics_of *metrics;
 	uint64_t log, tracing;
 
 	*rc = b->tmp.failed ? -ENOMEM : -EINVAL;
@@ -151,9 +152,11 @@ static struct mt_shared_service *make(
 	sv->s->log_scope = mt_b_log_scope(b, &sv->region, namespace_of(d), d->gateway, &log);
 	sv->s->tracing =
 		mt_b_tracing(b, &sv->region, namespace_of(d), d->gateway, f->codec, &tracing);
-	sv->s->metrics_off = mt_b_metrics_off(b, namespace_of(d), d->gateway);
+	metrics = mt_b_metrics_of(b, namespace_of(d), d->gateway);
+	sv->s->metrics_off = metrics->off;
+	sv->s->metric_tags = mt_b_metric_tags_copy(&sv->region, metrics->tags);
 	sv->hash = mt_hash_u64(tracing, mt_hash_u64(log, sv->hash));
-	sv->hash = mt_hash_u64(sv->s->metrics_off, sv->hash);
+	sv->hash = mt_hash_u64(metrics->hash, sv->hash);
 	route.retries = default_retries(b);
 	*rc = mt_b_service_route(b, sv, f);
 	/* TLS at a port of messages goes as bytes to the host itself (mt_b_listen_split()). */

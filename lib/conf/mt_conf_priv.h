@@ -205,8 +205,9 @@ struct mt_build {
 	uint64_t
 		topology, /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */
 		clients; /* the node's namespace and labels, which routes ask for */
-	/* telemetry_metrics.c: uint16_t by namespace or gateway. */
-	struct mt_strmap metrics_off;
+	/* telemetry_metrics.c: struct mt_metrics_of by namespace or gateway. */
+	struct mt_strmap metrics_of;
+	struct mt_idmap metric_values; /* telemetry_metrics.c: checked expressions, by place */
 	struct mt_policies *policies;
 	struct mt_log_sets *logs;   /* NULL: no memory */
 	struct mt_strmap telemetry; /* struct mt_telemetry_levels, all Telemetry by namespace */

@@ -11,6 +11,7 @@
 
 struct mt_alog_tags;
 struct mt_call_tracing;
+struct mt_metric_tags;
 
 /* Objects, in the order in which they are merged. */
 struct mt_telemetry_levels {
@@ -33,11 +34,18 @@ bool mt_telemetry_targets(const struct mt_proxy_setting *t, const struct mt_gate
 /* A name of the calls in this namespace that come to this gateway, of Gateway API. */
 const char *mt_b_telemetry_place(struct mt_build *b, const char *ns, const struct mt_gateway *g);
 
-/*
- * telemetry_metrics.c: bits of Istio's metrics that services do not have (mt_istio_bit()). `ns`, `g`
- * as for mt_b_log_scope().
- */
-uint16_t mt_b_metrics_off(struct mt_build *b, const char *ns, const struct mt_gateway *g);
+/* telemetry_metrics.c: Istio's metrics of services. */
+struct mt_metrics_of {
+	uint16_t off;			   /* mt_service.metrics_off */
+	const struct mt_metric_tags *tags; /* NULL: labels are not changed */
+	uint64_t hash;			   /* of both */
+};
+/* `ns`, `g` as for mt_b_log_scope(). */
+const struct mt_metrics_of *mt_b_metrics_of(
+	struct mt_build *b, const char *ns, const struct mt_gateway *g);
+/* A copy in `r`, which remembers a failure. NULL: there are none, or no memory. */
+const struct mt_metric_tags *mt_b_metric_tags_copy(
+	struct mt_region *r, const struct mt_metric_tags *tags);
 
 /* ---- tracing -------------------------------------------------------------------------------- */
 

@@ -209,7 +209,8 @@ struct mt_istio_service {
 	bool inbound;  /* mt_service.inbound */
 	/* of an inbound one: this node's, as "spiffe://..."; NULL: unknown */
 	const char *principal;
-	uint16_t off; /* mt_service.metrics_off */
+	uint16_t off;				/* mt_service.metrics_off */
+	const struct mt_istio_changes *changes; /* of labels (istio_merge.c); NULL: none */
 };
 /* The client of calls. */
 struct mt_istio_caller {

@@ -625,6 +625,7 @@ struct mt_ctl {
 	struct mt_family *families; /* of metrics.c */
 	struct mt_ctl_family *family_args;
 	struct mt_fold *folds[5]; /* by enum mt_series_kind */
+	struct mt_joined *joined; /* istio_merge.c; NULL: not needed so far */
 	struct mt_scrape *scrape; /* whose slice is being made, or NULL */
 
 	struct mt_door doors[2]; /* by enum mt_role */

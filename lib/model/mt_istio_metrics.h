@@ -19,6 +19,21 @@ enum mt_istio_metric {
 	MT_ISTIO_METRICS
 };
 
+/* A change of a label by Telemetry's tagOverrides. */
+struct mt_metric_tag {
+	const char *name;
+	const char *value; /* an expression (mt_metric_value.h); NULL: without the label */
+	uint16_t bits;	   /* the metrics and reporters that have the change: mt_istio_bit() */
+};
+
+#define MT_METRIC_TAGS 32
+/* The changes of a service, at most MT_METRIC_TAGS. */
+struct mt_metric_tags {
+	uint64_t id; /* a keyed hash of all of them */
+	uint32_t n;
+	struct mt_metric_tag v[];
+};
+
 /* Telemetry's name of what scrapes the metrics; without regard to case. */
 #define MT_ISTIO_PROVIDER "prometheus"
 

@@ -208,10 +208,20 @@ struct mt_telemetry_metric_match {
 	struct mt_num mode; /* as of mt_telemetry_match */
 };
 
+/* A change of a label of Istio's metrics. */
+struct mt_tag_override {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_num operation; /* 0: UPSERT, 1: REMOVE */
+	struct mt_text value;	 /* an expression in CEL; s NULL: REMOVE */
+};
+
 struct mt_telemetry_override {
 	struct mt_origin origin;
 	struct mt_telemetry_metric_match match;
 	struct mt_num disabled;
+	struct mt_tag_override *tags;
+	uint32_t n_tags;
 };
 
 /* A section of Telemetry's metrics. */

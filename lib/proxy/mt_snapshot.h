@@ -83,8 +83,9 @@ struct mt_service {
 	bool inbound;
 	/* Istio's metrics that it does not have: a set of mt_istio_bit(). */
 	uint16_t metrics_off;
-	const char *ns;	  /* its namespace; NULL: unknown */
-	const char *file; /* origin of the ServiceEntry */
+	const struct mt_metric_tags *metric_tags; /* changes of their labels; NULL: none */
+	const char *ns;				  /* its namespace; NULL: unknown */
+	const char *file;			  /* origin of the ServiceEntry */
 	uint32_t line;
 	/* From a discovery server: names of its Listener and RouteConfiguration; else NULL. */
 	const char *resource, *routes_resource;
@@ -220,9 +221,8 @@ struct mt_snapshot {
 	const struct mt_caller_table *callers; /* of all snapshots; NULL: none */
 	/* For the principals of callers: the trust domain of the mesh; this node's, "spiffe://...". */
 	const char *trust_domain, *principal; /* NULL: unknown */
-	struct mt_dns_table *dns; /* names that the node's DNS service answers; NULL: none */
-	/* Outputs of the access log, and of spans of traced calls; NULL: none. */
-	const struct mt_access_log *log;
+	struct mt_dns_table *dns;	 /* names that the node's DNS service answers; NULL: none */
+	const struct mt_access_log *log; /* outputs of lines and spans; NULL: none */
 	bool logged; /* some output gets lines of the calls that begin under this snapshot */
 	bool log_general, log_unserved; /* ... of services without a scope; without a service */
 	uint64_t log_skips; /* of 2^32 calls and opaque streams, those that leave no line */

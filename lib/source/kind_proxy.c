@@ -193,7 +193,9 @@ static const struct mt_field override_fields[] = {
 	{"disabled", MT_F_BOOL, AT(struct mt_telemetry_override, disabled),
 		.help = "true: services have no series of these metrics; false: they have them "
 			"again"},
-	{"tagOverrides", MT_F_LATER, .help = "all series have the same labels"},
+	{"tagOverrides", MT_F_CUSTOM, .custom = mt_read_tag_overrides, .sub = &mt_sec_tag_override,
+		.help = "[changes of labels](telemetry.md#change-labels) of these metrics by name, "
+			"at most 32"},
 };
 
 static const struct mt_section override_section = {"override", sizeof(struct mt_telemetry_override),

@@ -258,6 +258,9 @@ mt_field_fn mt_read_log_labels;
 /* custom_tags.c: reads a map of names to tags of spans. */
 void mt_read_custom_tags(struct mt_fctx *c, const struct mt_ynode *n, struct mt_custom_tags *to);
 extern const struct mt_section mt_sec_custom_tag;
+/* tag_overrides.c: reads changes of labels by name into a struct mt_telemetry_override. */
+mt_field_fn mt_read_tag_overrides;
+extern const struct mt_section mt_sec_tag_override;
 /* kind_node_workloads.c */
 extern const struct mt_section mt_sec_node_bound;
 /*

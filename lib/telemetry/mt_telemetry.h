@@ -121,6 +121,21 @@ void mt_fold_begin(struct mt_fold *f);
 bool mt_fold_own(struct mt_fold *f, uint64_t id, uint64_t *values);
 const uint64_t *mt_fold_other(const struct mt_fold *f);
 
+/* joined.c: sums of counters that several items have together, which never decrease. */
+struct mt_joined;
+
+struct mt_joined *mt_joined_new(void); /* NULL: no memory */
+void mt_joined_free(struct mt_joined *j);
+/* Call once before each round, in which mt_joined_add() is called for every item. */
+void mt_joined_begin(struct mt_joined *j);
+/*
+ * Adds what the `n` counters of an item have grown since the last call for this sum and item. The
+ * ids are hashes; n is always the same for a sum. Returns the sum, which is valid until
+ * mt_joined_begin(). NULL: no memory.
+ */
+const uint64_t *mt_joined_add(
+	struct mt_joined *j, uint64_t sum, uint64_t item, const uint64_t *values, uint32_t n);
+
 /* ---- families ------------------------------------------------------------------------------- */
 
 enum mt_family_type { MT_COUNTER, MT_GAUGE, MT_HISTOGRAM };

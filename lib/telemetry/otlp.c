@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define CUMULATIVE  2
-#define LABELS_MAX  32
+#define LABELS_MAX  64
 #define POINT_BYTES 40 /* estimate for a number without its attributes */
 
 struct mt_otlp {

@@ -6,7 +6,7 @@
  * they ended, and by the client's (mt_portion.h). Opaque TCP is counted by service, so a label of
  * its destination is known if all endpoints of the service share it.
  */
-#include "mt_ctl_metrics_priv.h"
+#include "mt_ctl_istio_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -104,6 +104,8 @@ void mt_istio_service_join(struct mt_istio_service *to, const struct mt_istio_se
 	to->not_bare |= more->not_bare;
 	to->inbound &= more->inbound;
 	to->off &= more->off;
+	if (!to->changes)
+		to->changes = more->changes;
 }
 
 /* ---- labels --------------------------------------------------------------------------------- */
@@ -125,15 +127,17 @@ static struct mt_peer self_of(const struct mt_ctl *c)
 	return p;
 }
 
-/* Adds the labels of one side, in the order of enum mt_peer_label. */
-static void add_side(
-	struct mt_text_buf *out, const char *const names[MT_PEER_SHOWN], const struct mt_peer *p)
+static void add(struct mt_istio_label_set *to, const char *name, const char *value)
 {
-	struct mt_label l[MT_PEER_SHOWN];
+	to->v[to->n++] = (struct mt_label){name, value ? value : UNKNOWN};
+}
 
+/* Adds the labels of one side, in the order of enum mt_peer_label. */
+static void add_side(struct mt_istio_label_set *to, const char *const names[MT_PEER_SHOWN],
+	const struct mt_peer *p)
+{
 	for (int i = 0; i < MT_PEER_SHOWN; i++)
-		l[i] = (struct mt_label){names[i], mt_peer_shown(p, i)};
-	mt_labels_add(out, l, MT_PEER_SHOWN);
+		add(to, names[i], mt_peer_shown(p, i));
 }
 
 static const char *const source_names[MT_PEER_SHOWN] = {"source_workload",
@@ -144,20 +148,18 @@ static const char *const destination_names[MT_PEER_SHOWN] = {"destination_worklo
 	"destination_version", "destination_canonical_service", "destination_canonical_revision"};
 
 /* Adds the labels of the called service; "NAME.NAMESPACE.svc..." has both in its host. */
-static void add_service(struct mt_text_buf *out, const char *host, const char *ns)
+static void add_service(struct mt_istio_label_set *to, const char *host, const char *ns)
 {
 	const char *svc = strstr(host, ".svc."), *dot = strchr(host, '.');
-	char name[256], in_host[128];
-	struct mt_label l[] = {{"destination_service", host}, {"destination_service_name", host},
-		{"destination_service_namespace", ns ? ns : UNKNOWN}};
+	bool both = svc && dot != svc && strchr(dot + 1, '.') == svc;
 
-	if (svc && dot != svc && strchr(dot + 1, '.') == svc) {
-		snprintf(name, sizeof(name), "%.*s", (int)(dot - host), host);
-		snprintf(in_host, sizeof(in_host), "%.*s", (int)(svc - dot - 1), dot + 1);
-		l[1].value = name;
-		l[2].value = in_host;
+	if (both) {
+		snprintf(to->name, sizeof(to->name), "%.*s", (int)(dot - host), host);
+		snprintf(to->ns, sizeof(to->ns), "%.*s", (int)(svc - dot - 1), dot + 1);
 	}
-	mt_labels_add(out, l, MT_ARRAY_LEN(l));
+	add(to, "destination_service", host);
+	add(to, "destination_service_name", both ? to->name : host);
+	add(to, "destination_service_namespace", both ? to->ns : ns);
 }
 
 bool mt_istio_reports(const struct mt_istio_service *s, enum mt_istio_reporter r)
@@ -182,43 +184,50 @@ static const struct mt_peer *source_of(const struct mt_istio_service *s,
 	return s->inbound || (caller && caller->tls) ? &unknown : self;
 }
 
-static struct mt_label known(const char *name, const char *value)
-{
-	return (struct mt_label){name, value ? value : UNKNOWN};
-}
-
 /*
  * How the client connects. As in Istio's proxies, the reporter `source` does not know how servers
  * are reached, and calls that are not gRPC have an empty status. Opaque TCP is not counted by
  * client.
  */
-static void add_security(struct mt_text_buf *out, const struct mt_istio_service *s,
-	const struct mt_istio_caller *caller, enum mt_istio_reporter r, bool opaque)
+static void add_security(
+	struct mt_istio_label_set *to, const struct mt_istio_series *s, enum mt_istio_reporter r)
 {
-	bool tls = caller && caller->tls, told = caller && !opaque && r == MT_ISTIO_DESTINATION;
-	const struct mt_label l[] = {known("source_principal", caller ? caller->principal : NULL),
-		known("destination_principal", s->inbound && tls ? s->principal : NULL),
-		known("connection_security_policy", !told ? NULL
-						    : tls ? "mutual_tls"
-							  : "none"),
-		{"grpc_response_status", ""}};
+	const struct mt_istio_caller *caller = s->caller;
+	bool tls = caller && caller->tls;
+	bool told = caller && s->served && r == MT_ISTIO_DESTINATION;
 
-	mt_labels_add(out, l, opaque ? 3 : 4);
+	add(to, "source_principal", caller ? caller->principal : NULL);
+	add(to, "destination_principal", s->of->inbound && tls ? s->of->principal : NULL);
+	add(to, "connection_security_policy", !told ? NULL : tls ? "mutual_tls" : "none");
+	if (s->served)
+		add(to, "grpc_response_status", "");
+}
+
+void mt_istio_label_set(const struct mt_ctl *c, const struct mt_istio_series *s,
+	enum mt_istio_reporter r, struct mt_istio_label_set *to)
+{
+	const struct mt_istio_service *of = s->of;
+	const char *ns = of->ns ? of->ns : of->peer.label[MT_PEER_NAMESPACE];
+
+	to->n = 0;
+	to->self = self_of(c);
+	to->source = source_of(of, s->caller, &to->self);
+	to->destination = of->inbound ? &to->self : s->served ? s->served : &of->peer;
+	add(to, "reporter", r == MT_ISTIO_SOURCE ? "source" : "destination");
+	add_side(to, source_names, to->source);
+	add_side(to, destination_names, to->destination);
+	add_service(to, s->host, ns);
+	add(to, "request_protocol", s->served ? of->protocol : "tcp");
+	add_security(to, s, r);
 }
 
 void mt_istio_labels(const struct mt_ctl *c, const char *host, const struct mt_istio_service *s,
 	const struct mt_peer *served, const struct mt_istio_caller *caller,
 	enum mt_istio_reporter r, struct mt_text_buf *out)
 {
-	const struct mt_peer self = self_of(c);
-	const struct mt_label reporter = {
-		"reporter", r == MT_ISTIO_SOURCE ? "source" : "destination"};
-	const struct mt_label protocol = known("request_protocol", served ? s->protocol : "tcp");
+	const struct mt_istio_series series = {host, s, served, caller};
+	struct mt_istio_label_set set;
 
-	mt_labels_add(out, &reporter, 1);
-	add_side(out, source_names, source_of(s, caller, &self));
-	add_side(out, destination_names, s->inbound ? &self : served ? served : &s->peer);
-	add_service(out, host, s->ns ? s->ns : s->peer.label[MT_PEER_NAMESPACE]);
-	mt_labels_add(out, &protocol, 1);
-	add_security(out, s, caller, r, !served);
+	mt_istio_label_set(c, &series, r, &set);
+	mt_labels_add(out, set.v, set.n);
 }

@@ -134,6 +134,7 @@ void mt_ctl_metrics_fini(struct mt_ctl *c)
 {
 	for (int k = 0; k < MT_SERIES_KINDS; k++)
 		mt_fold_free(c->folds[k]);
+	mt_joined_free(c->joined);
 	mt_metrics_free(c->metrics);
 	free(c->families);
 	free(c->family_args);

@@ -5,7 +5,7 @@
  * they are counted here, with the response_flags that access logs have (lib/observe/endings.def).
  * Opaque TCP connections that get no server have them, too.
  */
-#include "mt_ctl_metrics_priv.h"
+#include "mt_ctl_istio_priv.h"
 
 #include "mt_ending.h"
 
@@ -81,10 +81,39 @@ static uint32_t metric_of(const struct mt_family *f)
 	return i;
 }
 
+/* Series of a metric with labels that Telemetry changes. */
+static void collect_merged(struct mt_collect *k, enum mt_istio_metric metric, write_fn *fn)
+{
+	const struct mt_istio_merge *m = mt_scrape_merge(k->c);
+	const struct mt_istio_merged *g;
+
+	while ((g = mt_istio_merged_at(m, metric, k->pos)) != NULL) {
+		struct mt_service_values v;
+		const struct mt_series row = {
+			.values = (const uint64_t *)&v, .examples = g->examples};
+
+		if (mt_sink_full(k->out)) {
+			k->more = true;
+			return;
+		}
+		if (k->f->type == MT_HISTOGRAM) {
+			mt_istio_unpack(metric, g, &v);
+			fn(k, &row, g->labels);
+		} else {
+			mt_emit_made(k, g->labels, "", g->values[0]);
+		}
+		k->pos++;
+	}
+}
+
 static void collect(struct mt_collect *k, bool opaque, write_fn *fn)
 {
 	uint32_t metric = metric_of(k->f);
 
+	if (mt_istio_merges(mt_scrape_merge(k->c), metric)) {
+		collect_merged(k, metric, fn);
+		return;
+	}
 	for (const struct mt_series *s; (s = next(k, opaque)) != NULL;)
 		for (uint32_t i = 0; i < MT_ISTIO_REPORTERS; i++)
 			if (s->istio[i] && !(s->istio_off & mt_istio_bit(metric, i)))

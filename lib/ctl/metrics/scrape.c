@@ -5,7 +5,7 @@
  * snapshot, and an answer of many megabytes delays no other work.
  */
 #include "mt_ctl_events_priv.h"
-#include "mt_ctl_metrics_priv.h"
+#include "mt_ctl_istio_priv.h"
 #include "mt_filter_tally.h"
 #include "mt_secret_hash.h"
 
@@ -48,7 +48,8 @@ struct mt_scrape {
 	struct set sets[MT_SERIES_KINDS];
 	enum mt_series_kind gathering;
 	struct mt_exposition exposition;
-	bool examples; /* the format supports exemplars */
+	bool examples;		      /* the format supports exemplars */
+	struct mt_istio_merge *merge; /* NULL: no service changes labels */
 };
 
 /* ---- kinds ---------------------------------------------------------------------------------- */
@@ -173,6 +174,19 @@ static struct key *room(struct set *t, uint32_t n)
 	return t->keys;
 }
 
+static void note_changes(
+	struct mt_scrape *s, struct mt_istio_service *to, const struct mt_metric_tags *tags)
+{
+	if (!tags || !to)
+		return;
+	if (!s->merge)
+		s->merge = mt_istio_merge_new(s->c, &s->region);
+	if (s->merge)
+		to->changes = mt_istio_changes_of(s->merge, tags);
+	else
+		s->region.failed = true;
+}
+
 static int name_services(struct mt_scrape *s, const struct mt_snapshot *snap)
 {
 	struct set *t = &s->sets[MT_SERIES_SERVICE];
@@ -188,6 +202,7 @@ static int name_services(struct mt_scrape *s, const struct mt_snapshot *snap)
 			.opaque = !svc->routes,
 			.istio = mt_istio_service_of(&s->region, snap, svc),
 			.id = svc->id};
+		note_changes(s, k->istio, svc->metric_tags);
 	}
 	return s->region.failed ? -ENOMEM : 0;
 }
@@ -403,8 +418,10 @@ void mt_scrape_free(struct mt_scrape *s)
 		free(s->sets[k].keys);
 		free(s->sets[k].rows);
 	}
-	if (s)
+	if (s) {
+		mt_istio_merge_free(s->merge);
 		mt_region_fini(&s->region);
+	}
 	free(s);
 }
 
@@ -419,28 +436,53 @@ uint64_t mt_series_identity(const char *const label[MT_SERIES_LABELS])
 	return h;
 }
 
-static void make_istio(
-	struct mt_scrape *s, enum mt_series_kind kind, const struct key *k, struct mt_series *row)
+/* `opaque`: of a service's opaque TCP; otherwise of a portion's calls. */
+static struct mt_istio_series istio_of(
+	const struct key *k, const struct mt_series *row, bool opaque)
 {
 	static const struct mt_istio_service unknown;
 	const struct mt_istio_service *of = k->served ? k->served->of : k->istio;
 	const struct mt_peer *served = k->served ? &k->served->peer : &unknown.peer;
-	const struct mt_istio_caller *caller = k->served ? &k->served->caller : NULL;
-	bool opaque = kind == MT_SERIES_SERVICE;
 
-	of = of ? of : &unknown;
-	row->istio_off = of->off;
+	return (struct mt_istio_series){.host = row->label[0],
+		.of = of ? of : &unknown,
+		.served = opaque ? NULL : served,
+		.caller = k->served ? &k->served->caller : NULL};
+}
+
+static void make_istio(
+	struct mt_scrape *s, enum mt_series_kind kind, const struct key *k, struct mt_series *row)
+{
+	bool opaque = kind == MT_SERIES_SERVICE;
+	const struct mt_istio_series x = istio_of(k, row, opaque);
+
+	row->istio_off = x.of->off;
 	if (opaque && !mt_service_of(row)->tcp.requests)
 		return;
 	for (int i = 0; i < MT_ISTIO_REPORTERS; i++) {
 		struct mt_text_buf made = {0};
 
-		if (!mt_istio_reports(of, i))
+		if (!mt_istio_reports(x.of, i))
 			continue;
-		mt_istio_labels(s->c, row->label[0], of, opaque ? NULL : served, caller, i, &made);
+		mt_istio_labels(s->c, x.host, x.of, x.served, x.caller, i, &made);
 		row->istio[i] = keep(s, made.p);
 		mt_text_fini(&made);
 	}
+}
+
+/* Adds the newest series to those that have the same labels, when it is complete. */
+static void merge_row(struct mt_scrape *s, enum mt_series_kind kind, const struct key *k)
+{
+	struct mt_series *row = &s->sets[kind].rows[s->sets[kind].n_rows - 1];
+	bool opaque = kind == MT_SERIES_SERVICE;
+	struct mt_istio_series x;
+
+	if (!s->merge || (!opaque && kind != MT_SERIES_PORTION))
+		return;
+	if (!(opaque ? mt_service_of(row)->tcp.requests : mt_service_of(row)->calls.requests))
+		return;
+	x = istio_of(k, row, opaque);
+	mt_istio_merge_add(s->merge, row, opaque, &x);
 }
 
 static void make_labels(
@@ -519,6 +561,7 @@ static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32
 		add_row(s, kind, first, values);
 		if (s->examples && (kind == MT_SERIES_SERVICE || kind == MT_SERIES_PORTION))
 			add_examples(s, kind, first, &t->keys[at]);
+		merge_row(s, kind, first);
 		return at;
 	}
 	t->n_folded++;
@@ -541,8 +584,10 @@ static void add_other(struct mt_scrape *s, enum mt_series_kind kind)
 		add_others(s->c, t->sum);
 	for (uint32_t i = 0; i < kinds[kind].counters; i++)
 		counted |= t->sum[i] > 0;
-	if (counted)
-		add_row(s, kind, &other, t->sum);
+	if (!counted)
+		return;
+	add_row(s, kind, &other, t->sum);
+	merge_row(s, kind, &other);
 }
 
 /* True: everything is gathered. */
@@ -581,6 +626,11 @@ const struct mt_series *mt_scrape_series(
 {
 	return c->scrape && i < c->scrape->sets[kind].n_rows ? &c->scrape->sets[kind].rows[i]
 							     : NULL;
+}
+
+const struct mt_istio_merge *mt_scrape_merge(const struct mt_ctl *c)
+{
+	return c->scrape ? c->scrape->merge : NULL;
 }
 
 uint32_t mt_scrape_folded(const struct mt_ctl *c, enum mt_series_kind kind)

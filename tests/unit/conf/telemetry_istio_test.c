@@ -277,6 +277,156 @@ static void test_metrics(void)
 	}
 }
 
+/* ---- labels of metrics ----------------------------------------------------------------------- */
+
+#define LABELS(match, tags) "{match: {" match "}, tagOverrides: {" tags "}}"
+#define ADD		    "add: {value: \"'bar'\"}"
+#define TAKE		    "remove: {operation: REMOVE}"
+
+/* Changes of labels of the services, with the bits of their metrics. */
+static const struct {
+	const char *name, *text, *a, *b;
+} labels[] = {
+	{"none", COUNTED ROOT(METRICS("{match: {metric: REQUEST_COUNT}}")), "", ""},
+	{"one metric of clients",
+		COUNTED ROOT(METRICS(LABELS("metric: REQUEST_COUNT, mode: CLIENT", TAKE ", " ADD))),
+		"remove- 1, add='bar' 1, ", "remove- 1, add='bar' 1, "},
+	{"one metric of both",
+		COUNTED ROOT(METRICS(LABELS("metric: REQUEST_SIZE", "add: {operation: UPSERT, "
+								    "value: \"'bar'\"}"))),
+		"add='bar' 30, ", "add='bar' 30, "},
+	{"all metrics", COUNTED ROOT(METRICS(LABELS("metric: ALL_METRICS", TAKE))),
+		"remove- ffff, ", "remove- ffff, "},
+	{"all metrics without a match", NONE ROOT(METRICS("{tagOverrides: {" TAKE "}}")),
+		"remove- ffff, ", "remove- ffff, "},
+	{"all metrics of servers", NONE ROOT(METRICS(LABELS("mode: SERVER", TAKE))),
+		"remove- aaaa, ", "remove- aaaa, "},
+	{"changes of two levels add up",
+		COUNTED ROOT(METRICS(LABELS("", TAKE))) X(METRICS(LABELS("", ADD))),
+		"remove- ffff, add='bar' ffff, ", "remove- ffff, "},
+	{"the namespace decides about a label",
+		COUNTED ROOT(METRICS(LABELS("", TAKE)))
+			X(METRICS(LABELS("", "remove: {value: \"'kept'\"}"))),
+		"remove='kept' ffff, ", "remove- ffff, "},
+	{"the namespace decides about one metric",
+		COUNTED ROOT(METRICS(LABELS("", TAKE))) X(METRICS(LABELS(
+			"metric: REQUEST_COUNT, mode: SERVER", "remove: {value: \"'kept'\"}"))),
+		"remove- fffd, remove='kept' 2, ", "remove- ffff, "},
+	{"the workload decides about all",
+		COUNTED X(METRICS(LABELS("", ADD)))
+			WORKLOAD(METRICS(LABELS("", "add: {operation: REMOVE}"))),
+		"add- ffff, ", ""},
+	{"the last override decides",
+		COUNTED ROOT(METRICS(LABELS("mode: CLIENT", ADD) ", " LABELS("", TAKE) ", " LABELS(
+			"mode: CLIENT", "add: {value: \"'foo'\"}"))),
+		"remove- ffff, add='foo' 5555, ", "remove- ffff, add='foo' 5555, "},
+	{"the same in two modes",
+		COUNTED ROOT(METRICS(LABELS("mode: CLIENT", ADD) ", " LABELS("mode: SERVER", ADD))),
+		"add='bar' ffff, ", "add='bar' ffff, "},
+	{"another provider",
+		COUNTED ROOT("metrics: [{" BY("stackdriver") ", overrides: [" LABELS(
+			"", TAKE) "]}, {overrides: [" LABELS("", ADD) "]}]"),
+		"", ""},
+	{"a custom metric", COUNTED ROOT(METRICS(LABELS("customMetric: m", TAKE))), "", ""},
+	{"a metric of gRPC", COUNTED ROOT(METRICS(LABELS("metric: GRPC_REQUEST_MESSAGES", TAKE))),
+		"", ""},
+	{"beside `disabled`",
+		COUNTED ROOT(
+			METRICS("{disabled: true, tagOverrides: {" TAKE "}}, " LABELS("", ADD))),
+		"remove- ffff, add='bar' ffff, ", "remove- ffff, add='bar' ffff, "},
+	/* In istiod's tests values are of this kind, which Istio's proxies do not check. */
+	{"a value that is not known",
+		COUNTED ROOT(METRICS(LABELS("", ADD)))
+			X(METRICS(LABELS("", "add: {value: bar}, more: {value: request.host}"))),
+		"add='bar' ffff, ", "add='bar' ffff, "},
+	{"labels of workloads",
+		NONE X(METRICS(LABELS("", "v: {value: filter_state.upstream_peer.version}"))),
+		"v=filter_state.upstream_peer.version ffff, ", ""},
+};
+
+static void write_labels(const struct mt_service *s, char *to, size_t size)
+{
+	size_t n = 0;
+
+	to[0] = '\0';
+	for (uint32_t i = 0; s->metric_tags && i < s->metric_tags->n; i++) {
+		const struct mt_metric_tag *t = &s->metric_tags->v[i];
+
+		n += (size_t)snprintf(to + n, size - n, "%s%s%s %x, ", t->name,
+			t->value ? "=" : "-", t->value ? t->value : "", t->bits);
+	}
+}
+
+static void test_labels(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(labels); i++) {
+		struct built b = telemetry_built(new_conf(), labels[i].text);
+		char a[256], of_b[256];
+
+		write_labels(service(b.s, "a.test"), a, sizeof(a));
+		write_labels(service(b.s, "b.test"), of_b, sizeof(of_b));
+		is(labels[i].name, a, labels[i].a);
+		is(labels[i].name, of_b, labels[i].b);
+		CU_ASSERT_EQUAL(b.diags.warnings, strstr(labels[i].name, "not known") ? 2 : 0);
+		unbuild(&b);
+	}
+}
+
+/* Services have at most MT_METRIC_TAGS changes; the message names the first that is left out. */
+static void test_many_labels(void)
+{
+	char tags[2][1024], text[8192];
+	struct built b;
+
+	for (uint32_t i = 0, n = 0; i < MT_METRIC_TAGS; i++)
+		n += (uint32_t)snprintf(
+			tags[0] + n, sizeof(tags[0]) - n, "a%u: {operation: REMOVE}, ", i);
+	snprintf(tags[1], sizeof(tags[1]), "a7: {value: \"'x'\"}, b1: {operation: REMOVE}");
+	snprintf(text, sizeof(text),
+		NONE ROOT(METRICS("{tagOverrides: {%s}}")) X(METRICS("{tagOverrides: {%s}}")),
+		tags[0], tags[1]);
+	b = telemetry_built(new_conf(), text);
+	CU_ASSERT_EQUAL(service(b.s, "a.test")->metric_tags->n, MT_METRIC_TAGS);
+	CU_ASSERT_EQUAL(service(b.s, "b.test")->metric_tags->n, MT_METRIC_TAGS);
+	CU_ASSERT_NOT_EQUAL(
+		service(b.s, "a.test")->metric_tags->id, service(b.s, "b.test")->metric_tags->id);
+	CU_ASSERT_EQUAL(b.diags.warnings, 1);
+	unbuild(&b);
+}
+
+/* A service that is shared by snapshots follows a change of a label. */
+static void test_changed_label(void)
+{
+	static const struct {
+		const char *text, *a;
+	} steps[] = {
+		{NONE X(METRICS(LABELS("", ADD))), "add='bar' ffff, "},
+		{NONE X(METRICS(LABELS("", ADD))), "add='bar' ffff, "},
+		{NONE X(METRICS(LABELS("", "add: {value: \"'foo'\"}"))), "add='foo' ffff, "},
+		{NONE X(METRICS(LABELS("mode: CLIENT", "add: {value: \"'foo'\"}"))),
+			"add='foo' 5555, "},
+		{NONE X(METRICS(LABELS("mode: CLIENT", "add: {operation: REMOVE}"))),
+			"add- 5555, "},
+		{NONE, ""},
+	};
+	struct mt_conf *c = new_conf();
+	struct mt_err e;
+	char got[256];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(steps); i++) {
+		struct built b = telemetry_built(c, steps[i].text);
+
+		write_labels(service(b.s, "a.test"), got, sizeof(got));
+		is(steps[i].text, got, steps[i].a);
+		CU_ASSERT_EQUAL(mt_conf_publish(c, b.s, NOW, NULL, &e), 0);
+		mt_diags_fini(&b.diags);
+		mt_model_free(b.m);
+	}
+	mt_conf_destroy(c);
+}
+
 const struct mt_test telemetry_istio_tests[] = {{"logs as istiod merges them", test_logs},
 	{"tracing as istiod merges it", test_traces},
-	{"metrics as istiod merges them", test_metrics}, {0}};
+	{"metrics as istiod merges them", test_metrics},
+	{"labels as istiod merges them", test_labels}, {"many labels", test_many_labels},
+	{"a changed label", test_changed_label}, {0}};

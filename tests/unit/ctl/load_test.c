@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suites.h"
+#include "load_scene.h"
 
 #include "mt_callers.h"
 #include "mt_ctl_metrics_priv.h"
 #include "mt_source.h"
 #include "mt_strmap.h"
 
-static char *scraped(struct mt_ctl *c)
+char *scraped(struct mt_ctl *c)
 {
 	struct mt_scrape *scrape = mt_scrape_new(c, MT_FORMAT_TEXT);
 	struct mt_text_buf all = {0}, slice = {0};
@@ -86,7 +86,7 @@ static void drops(void)
 	mt_ctl_destroy(c);
 }
 
-static void publish_text(struct mt_conf *conf, const char *text)
+void publish_text(struct mt_conf *conf, const char *text)
 {
 	struct mt_model *m = mt_model_new();
 	struct mt_diags diags;
@@ -150,7 +150,7 @@ static void ages_of_others(void)
 /* ---- Istio's metrics of hosts without series of their own ----------------------------------- */
 
 /* What each port has counted, in place of what workers report; NULL: that. */
-static const struct mt_service_stats *made_up_stats;
+const struct mt_service_stats *made_up_stats;
 
 bool __real_mt_ctl_service_stats(
 	const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_service_stats *sum);
@@ -179,22 +179,21 @@ const struct mt_portion *__wrap_mt_ctl_portions(const struct mt_ctl *c, uint16_t
 	return worker < WORKERS ? &made_up_portions[worker * (MT_PORTIONS + 1)] : NULL;
 }
 
-static void begin_portions(void)
+void begin_portions(void)
 {
 	made_up_portions = calloc(WORKERS * (MT_PORTIONS + 1), sizeof(*made_up_portions));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(made_up_portions);
 	n_portions = 0;
 }
 
-static void end_portions(void)
+void end_portions(void)
 {
 	free(made_up_portions);
 	made_up_portions = NULL;
 }
 
-/* A portion with that many good replies, of 100 bytes and 50 us each. Readers search all places. */
-static struct mt_portion *portion_by(
-	uint64_t caller, uint64_t service, uint64_t workload, uint64_t ok)
+/* Readers search all places. */
+struct mt_portion *portion_by(uint64_t caller, uint64_t service, uint64_t workload, uint64_t ok)
 {
 	struct mt_portion *p = &made_up_portions[n_portions++];
 
@@ -209,7 +208,7 @@ static struct mt_portion *portion_by(
 	return p;
 }
 
-static struct mt_portion *portion(uint64_t service, uint64_t workload, uint64_t ok)
+struct mt_portion *portion(uint64_t service, uint64_t workload, uint64_t ok)
 {
 	return portion_by(0, service, workload, ok);
 }
@@ -234,8 +233,7 @@ static void publish_hosts(struct mt_conf *conf, uint32_t n, const char *ports)
 	free(text);
 }
 
-/* The sum of the samples of a family that have all these labels. -1: there are none. */
-static long sum_of(const char *out, const char *family, const char *const *labels)
+long sum_of(const char *out, const char *family, const char *const *labels)
 {
 	size_t len = strlen(family);
 	long sum = -1;
@@ -254,7 +252,6 @@ static long sum_of(const char *out, const char *family, const char *const *label
 	return sum;
 }
 
-#define SUM(out, family, ...) sum_of(out, family, (const char *const[]){__VA_ARGS__, NULL})
 #define OF_OTHER(out, family) SUM(out, family, "destination_service=\"other\"")
 
 /* Each service with messages has a portion with that many good replies. */
@@ -319,8 +316,7 @@ static const char canary[] =
 
 #define CALLS_OF(version) "destination_version=\"" version "\"", "reporter=\"source\""
 
-/* The id of the canary's service with this protocol. */
-static uint64_t service_of(const struct mt_conf *conf, const char *protocol)
+uint64_t service_of(const struct mt_conf *conf, const char *protocol)
 {
 	const struct mt_snapshot *s = mt_conf_current(conf);
 
@@ -334,7 +330,7 @@ static uint64_t service_of(const struct mt_conf *conf, const char *protocol)
 	return 0;
 }
 
-static bool each_sample_once(const char *out)
+bool each_sample_once(const char *out)
 {
 	const char *at = out;
 	bool once = true;
@@ -447,8 +443,7 @@ static void istio_of_inbound(void)
 	mt_conf_destroy(conf);
 }
 
-/* The id of the workload at the address. */
-static uint64_t caller_at(const struct mt_conf *conf, const char *address)
+uint64_t caller_at(const struct mt_conf *conf, const char *address)
 {
 	struct mt_addr a;
 

@@ -42,9 +42,10 @@ int main(int argc, char **argv)
 		{"health of objects", health_objects_tests}, {"events", events_tests},
 		{"explain", explain_tests}, {"forwarding", forwarding_tests},
 		{"guests", guests_tests}, {"history", history_tests}, {"identity", identity_tests},
-		{"istio", istio_tests}, {"load", load_tests}, {"mesh", mesh_tests},
-		{"pace", pace_tests}, {"socket", socket_tests}, {"telemetry", telemetry_tests},
-		{"door", door_tests}, {"view", view_tests}, {"http", http_tests}, {0}};
+		{"istio", istio_tests}, {"istio_tags", istio_tags_tests}, {"load", load_tests},
+		{"mesh", mesh_tests}, {"pace", pace_tests}, {"socket", socket_tests},
+		{"telemetry", telemetry_tests}, {"door", door_tests}, {"view", view_tests},
+		{"http", http_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

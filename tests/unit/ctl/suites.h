@@ -10,8 +10,8 @@ extern const struct mt_test close_tests[], command_tests[], counters_tests[], do
 	view_tests[];
 
 extern const struct mt_test events_tests[], explain_tests[], forwarding_tests[], guests_tests[],
-	history_tests[], identity_tests[], istio_tests[], load_tests[], pace_tests[],
-	telemetry_tests[];
+	history_tests[], identity_tests[], istio_tags_tests[], istio_tests[], load_tests[],
+	pace_tests[], telemetry_tests[];
 
 /* A ctl of a node without ports, workers and configuration, over `env` (may be NULL). */
 struct mt_ctl *test_ctl(const struct mt_ctl_env *env);

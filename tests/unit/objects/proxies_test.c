@@ -19,6 +19,8 @@
 	"namespace: g}\nspec: {gatewayClassName: istio, listeners: [{name: a, port: 9, protocol: " \
 	"TCP}]}\n"
 
+#define LABELS(tags) TELEMETRY("a", "x", "{metrics: [{overrides: [{tagOverrides: {" tags "}}]}]}")
+
 struct row {
 	const char *kind, *text, *status, *said; /* of "a": part of its reason, or of its note */
 };
@@ -60,7 +62,21 @@ static const struct row rows[] = {
 	{"Telemetry",
 		TELEMETRY("a", "x",
 			"{metrics: [{overrides: [{tagOverrides: {a: {operation: REMOVE}}}]}]}"),
-		"in-force-with-notes", "all series have the same labels"},
+		"in-force", ""},
+	{"Telemetry", LABELS("a: {value: request.host}"), "in-force-with-notes",
+		"label a is not changed to request.host: column 1: `request` is not an attribute "
+		"here"},
+	{"Telemetry", LABELS("a: {value: \"['a']\"}"), "in-force-with-notes",
+		"the value is of type list"},
+	{"Telemetry", LABELS("a: {value: ''}"), "refused", "has no value"},
+	{"Telemetry", LABELS("a: {operation: UPSERT}"), "refused", "has no value"},
+	{"Telemetry", LABELS("a: {operation: REMOVE, value: \"'a'\"}"), "refused",
+		"removed without a value"},
+	{"Telemetry", LABELS("a.b: {operation: REMOVE}"), "refused", "not a name of a label"},
+	{"Telemetry", LABELS("1a: {operation: REMOVE}"), "refused", "not a name of a label"},
+	{"Telemetry", LABELS("__a: {operation: REMOVE}"), "refused", "not a name of a label"},
+	{"Telemetry", LABELS("le: {operation: REMOVE}"), "refused", "not a name of a label"},
+	{"Telemetry", LABELS("'': {operation: REMOVE}"), "refused", "not a name of a label"},
 	{"Telemetry", TELEMETRY("a", "x", "{metrics: [{overrides: [{match: {customMetric: a}}]}]}"),
 		"in-force-with-notes", "standard metrics only"},
 	{"Telemetry", TELEMETRY("a", "x", "{accessLoging: []}"), "refused", "accessLogging"},

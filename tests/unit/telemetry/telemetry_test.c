@@ -384,6 +384,73 @@ static void test_fold_of_sums(void)
 	mt_fold_free(f);
 }
 
+/* One round of two items of a sum. 0: the item is not there. */
+static uint64_t joined(struct mt_joined *j, uint64_t a, uint64_t b)
+{
+	const uint64_t *sum = NULL;
+
+	mt_joined_begin(j);
+	if (a)
+		sum = mt_joined_add(j, 7, 1, &a, 1);
+	if (b)
+		sum = mt_joined_add(j, 7, 2, &b, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sum);
+	return sum[0];
+}
+
+/* A sum has what its items counted, also of those that went, came back, or began again at 0. */
+static void test_joined(void)
+{
+	static const uint64_t rounds[][3] = {{3, 5, 8}, {3, 5, 8}, {4, 7, 11}, {4, 0, 11},
+		{6, 0, 13}, {6, 7, 13}, {6, 8, 14}, {1, 8, 15}};
+	struct mt_joined *j = mt_joined_new();
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rounds); i++)
+		CU_ASSERT_EQUAL(joined(j, rounds[i][0], rounds[i][1]), rounds[i][2]);
+	/* Gone for long, and back. */
+	for (int i = 0; i < 100; i++)
+		CU_ASSERT_EQUAL(joined(j, 1, 0), 15);
+	CU_ASSERT_EQUAL(joined(j, 1, 9), 16);
+	mt_joined_free(j);
+	mt_joined_free(NULL);
+}
+
+/* Sums are apart, whatever their items are, and with each of their counters. */
+static void test_joined_apart(void)
+{
+	static const uint64_t a[] = {1, 20}, b[] = {300, 4000};
+	struct mt_joined *j = mt_joined_new();
+	const uint64_t *sum;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	mt_joined_begin(j);
+	sum = mt_joined_add(j, 1, 5, a, 2);
+	CU_ASSERT_TRUE(sum && sum[0] == 1 && sum[1] == 20);
+	sum = mt_joined_add(j, 2, 5, a, 2);
+	CU_ASSERT_TRUE(sum && sum[0] == 1 && sum[1] == 20);
+	sum = mt_joined_add(j, 1, 6, b, 2);
+	CU_ASSERT_TRUE(sum && sum[0] == 301 && sum[1] == 4020);
+	mt_joined_free(j);
+}
+
+/* Many items that are gone are forgotten, but no sum that is still there. */
+static void test_joined_many(void)
+{
+	struct mt_joined *j = mt_joined_new();
+	uint64_t one = 1;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	CU_ASSERT_EQUAL(joined(j, 5, 0), 5);
+	for (uint64_t i = 0; i < 20000; i++)
+		CU_ASSERT_PTR_NOT_NULL(mt_joined_add(j, 8, 100 + i, &one, 1));
+	for (int i = 0; i < 40; i++)
+		CU_ASSERT_EQUAL(joined(j, 6, 0), 6);
+	/* A new sum: the old one is forgotten with its items. */
+	CU_ASSERT_EQUAL(mt_joined_add(j, 8, 100, &one, 1)[0], 1);
+	mt_joined_free(j);
+}
+
 static void test_text(void)
 {
 	struct mt_text_buf t = {0};
@@ -408,6 +475,9 @@ static const struct mt_test tests[] = {
 	{"OTLP answers", test_otlp_answers},
 	{"bounded cardinality", test_fold},
 	{"bounded cardinality of sums", test_fold_of_sums},
+	{"sums of several items", test_joined},
+	{"several sums", test_joined_apart},
+	{"sums of many items", test_joined_many},
 	{"text grows", test_text},
 	{0},
 };
