@@ -157,7 +157,8 @@ static bool watch_wake(struct mt_idle *i)
 
 void mt_idle_open(struct mt_worker *w)
 {
-	bool all = w->workers == 1 && w->n_polled > 0;
+	/* Queues of guests have no descriptor. */
+	bool all = w->workers == 1 && w->n_polled > 0 && !w->guests;
 
 	if (!all || w->idle.profile == MT_WORKER_POLL)
 		return;

@@ -24,6 +24,7 @@ static void begin(struct mt_worker *w, uint64_t now, uint64_t wall)
 {
 	struct mt_snapshot *s = __atomic_load_n(w->current, __ATOMIC_ACQUIRE);
 
+	w->now = now;
 	if (w->spreads)
 		mt_steer_looked(w->steer, w->index, now);
 	mt_net_begin(w->net, now);

@@ -8,7 +8,8 @@
  * An iteration (mt_worker_turn() in loop.c, stages.c) adopts the published snapshot if it changed,
  * then:
  * - receive: 32 packets of each polled queue to mt_net_input(), then by hash.rss to the owner: own
- *   packets to mt_tcp_input(), others to the hand-off ring
+ *   packets to mt_tcp_input(), others to the hand-off ring; then the queues of virtual machines
+ *   (mt_worker_guests.h), at most MT_GUESTS_TURN packets
  * - handed: packets that other workers handed over, at most 128
  * - events: neighbour timers, TCP timers (at most 256), mt_tcp_deliver(), exchange timers, answers
  *   of other DNS servers
@@ -128,6 +129,7 @@ struct mt_worker;
 struct mt_trace;
 
 struct mt_token_lane;
+struct mt_worker_guests;
 
 struct mt_worker_conf {
 	uint16_t index, workers;
@@ -136,7 +138,8 @@ struct mt_worker_conf {
 	/* of `workers` workers, even if there is only one: selects source ports */
 	struct mt_steer *steer;
 	struct mt_net *net;
-	struct mt_pools *pools; /* this worker's */
+	const struct mt_worker_guests *guests; /* mt_worker_guests.h; NULL: none */
+	struct mt_pools *pools;		       /* this worker's */
 	const struct mt_tcp_conf *tcp;
 	const struct mt_proxy_conf *proxy;
 	const uint8_t *secret; /* 32 bytes, the same for all workers */

@@ -23,6 +23,8 @@ struct mt_mail {
 	void *arg;
 };
 
+struct mt_guests_worker;
+
 /* Packets on their way to one other worker. */
 struct mt_handover {
 	uint16_t n;
@@ -120,6 +122,12 @@ struct mt_worker {
 	bool measure;
 	bool spreads; /* polls queues that also have packets of other workers */
 	struct mt_polled *polled;
+	uint64_t now; /* of the current iteration */
+	/* guests.c */
+	const struct mt_worker_guests *guests; /* NULL: none */
+	struct mt_guests_worker *guests_part;
+	uint64_t advertise_at;
+	uint16_t advertise_to;
 	struct mt_steer *steer;
 	struct mt_netw *net;
 	struct mt_l4 *l4; /* NULL: nothing is forwarded */
@@ -162,6 +170,11 @@ uint32_t mt_stage_handed(struct mt_worker *w);
 uint32_t mt_stage_events(struct mt_worker *w);
 uint32_t mt_stage_send(struct mt_worker *w);
 uint32_t mt_stage_house(struct mt_worker *w);
+/* Passes a burst that was received by this port on. */
+void mt_stage_input(struct mt_worker *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n);
+
+/* guests.c: receives from guests, if the worker has any. Returns the number of packets. */
+uint32_t mt_guests_stage(struct mt_worker *w);
 
 /*
  * handoff.c: moves the packets that this worker owns to the start of pkts, returns their number,

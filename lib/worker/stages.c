@@ -18,22 +18,32 @@ static void forward(struct mt_worker *w, bool split, bool hashed)
 		mt_buf_free_bulk(pkts, n);
 }
 
+static mt_inline void input(
+	struct mt_worker *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t tcp = mt_net_input(w->net, port, pkts, n, pkts);
+
+	forward(w, true, port->caps.rss_udp);
+	if (tcp > 0 && w->workers > 1) {
+		mt_handoff_trace(w, pkts, tcp, port->caps.rss);
+		tcp = mt_handoff_split(w, pkts, tcp, port->caps.rss);
+	}
+	if (tcp > 0)
+		mt_tcp_input(w->tcp, pkts, tcp);
+}
+
+void mt_stage_input(struct mt_worker *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n)
+{
+	input(w, port, pkts, n);
+}
+
 static uint32_t receive_burst(struct mt_worker *w, const struct mt_polled *p)
 {
 	struct rte_mbuf *pkts[MT_WORKER_BURST];
 	uint16_t n = p->port->ops->rx(p->port, p->queue, pkts, w->burst);
-	uint16_t tcp;
 
-	if (n == 0)
-		return 0;
-	tcp = mt_net_input(w->net, p->port, pkts, n, pkts);
-	forward(w, true, p->port->caps.rss_udp);
-	if (tcp > 0 && w->workers > 1) {
-		mt_handoff_trace(w, pkts, tcp, p->port->caps.rss);
-		tcp = mt_handoff_split(w, pkts, tcp, p->port->caps.rss);
-	}
-	if (tcp > 0)
-		mt_tcp_input(w->tcp, pkts, tcp);
+	if (n > 0)
+		input(w, p->port, pkts, n);
 	return n;
 }
 
@@ -43,6 +53,8 @@ uint32_t mt_stage_receive(struct mt_worker *w)
 
 	for (uint16_t i = 0; i < w->n_polled; i++)
 		work += receive_burst(w, &w->polled[i]);
+	if (mt_unlikely(w->guests))
+		work += mt_guests_stage(w);
 	return work;
 }
 

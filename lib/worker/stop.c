@@ -33,6 +33,7 @@ uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now)
 
 	/* Nothing is taken from the inbox any more. */
 	mt_filter_inbox_close(w->idle.inbox);
+	w->now = now;
 	mt_net_begin(w->net, now);
 	mt_tcp_begin(w->tcp, now);
 	/*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Creates a worker and connects its libraries. */
+#include "mt_worker_guests.h"
 #include "mt_worker_priv.h"
 
 #include <string.h>
@@ -57,6 +58,7 @@ static bool list_queues(struct mt_worker *w, const struct mt_worker_conf *c)
 				w->polled[w->n_polled++] = (struct mt_polled){c->ports[i], q};
 	for (uint16_t i = 0; i < w->n_polled; i++)
 		w->spreads |= c->workers > 1 && !w->polled[i].port->caps.rss;
+	w->spreads |= c->workers > 1 && c->guests;
 	return true;
 }
 
@@ -145,6 +147,9 @@ struct mt_worker *mt_worker_create(const struct mt_worker_conf *c)
 	w->measure = c->clock != NULL;
 	w->free_pct = 100;
 	w->burst = MT_WORKER_BURST;
+	w->guests = c->guests;
+	if (w->guests)
+		w->guests_part = mt_guests_worker(w->guests->ports, w->index);
 	mt_idle_init(&w->idle, c->idle, c->now);
 	w->wake.fd = c->wake_fd;
 	if (!list_queues(w, c) || !make_rooms(w, c)) {

@@ -53,6 +53,14 @@ void mt_net_begin(struct mt_netw *w, uint64_t now)
 	note(w, "net-begin");
 }
 
+/* Only 10.99.0.1 is an address of the node. */
+bool mt_net_is_local(const struct mt_netw *w, const struct mt_addr *a)
+{
+	const struct mt_addr own = mt_addr4(rte_cpu_to_be_32(0x0a630001));
+
+	return mt_addr_eq(a, &own);
+}
+
 static struct rte_mbuf *forwarded[2][64];
 static uint16_t n_forwarded[2];
 
@@ -79,6 +87,7 @@ uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf *
 	uint16_t kept = 0;
 
 	note(w, "net-input");
+	FAKE(w)->net_input += n;
 	for (uint16_t i = 0; i < n; i++) {
 		if (pkts[i]->pkt_len == 60)
 			tcp[kept++] = pkts[i];

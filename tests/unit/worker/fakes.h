@@ -10,7 +10,7 @@
 
 struct fake {
 	char calls[4096]; /* names of the calls, each with a blank behind */
-	uint32_t tcp_input, handed_input;
+	uint32_t net_input, tcp_input, handed_input;
 	uint64_t tcp_next, proxy_next, net_next, l4_next;
 	uint32_t l4_input;
 	uint16_t coalesce;

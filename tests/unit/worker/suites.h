@@ -3,4 +3,4 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test turn_tests[], control_tests[], names_tests[];
+extern const struct mt_test turn_tests[], control_tests[], names_tests[], guests_tests[];
