@@ -68,8 +68,12 @@ const char *mt_addr_not_a_host(const struct mt_addr *a, uint8_t prefix)
 
 const struct mt_node_port *mt_b_own_port(const struct mt_build *b, const struct mt_addr *a)
 {
+	/* The one port of all guests is not written in the Node. */
+	static const struct mt_node_port guests = {.name = {.s = "guests"}};
 	const struct mt_node *n = b->model->node;
 
+	if (n && mt_node_is_gateway(n, a))
+		return &guests;
 	for (uint32_t i = 0; n && i < n->n_ports; i++)
 		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++)
 			if (mt_addr_eq(&n->ports[i].addresses[k].addr, a))
@@ -140,6 +144,7 @@ static bool is_for_host(
 static const char *not_a_host_here(const struct mt_build *b, const struct mt_addr *a)
 {
 	const struct mt_node *n = b->model->node;
+	const struct mt_guest_network *of_guests;
 
 	for (uint32_t i = 0; n && i < n->n_ports; i++)
 		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++) {
@@ -148,7 +153,8 @@ static const char *not_a_host_here(const struct mt_build *b, const struct mt_add
 			if (mt_prefix_contains(&net->addr, net->prefix, a))
 				return mt_addr_not_a_host(a, net->prefix);
 		}
-	return NULL;
+	of_guests = n ? mt_node_guest_network(n, a) : NULL;
+	return of_guests ? mt_addr_not_a_host(a, of_guests->address.prefix) : NULL;
 }
 
 static bool is_router(const struct mt_build *b, const struct mt_addr *a)

@@ -3,10 +3,13 @@
  * Ports of `side: workloads`: which addresses live there, and which principals policies know them
  * by. lib/net accepts an address of such a port there only, so that an address is as good as a
  * name. WorkloadEntries with the address give its principal.
+ * Those of guests are bound to the port of all guests, after the Node's ports; their own entries
+ * name them.
  */
 #include "mt_conf_holders_priv.h"
 #include "mt_conf_listener_priv.h"
 
+#include "mt_guests.h"
 #include "mt_owned.h"
 
 #include <stdio.h>
@@ -40,7 +43,7 @@ bool mt_b_has_workload_ports(const struct mt_build *b)
 	for (uint32_t i = 0; n && i < n->n_ports; i++)
 		if (is_of_workloads(&n->ports[i]))
 			return true;
-	return false;
+	return n && n->guests;
 }
 
 /* Who lives there is followed: as the document says now, unless it does not have the port any more. */
@@ -176,15 +179,17 @@ static uint32_t port_of(const struct bindings *x, const struct mt_addr *a)
 	return best;
 }
 
-static void add(struct bindings *x, const struct mt_addr *a, uint32_t port, const uint8_t *mac)
+static struct mt_bound *add(
+	struct bindings *x, const struct mt_addr *a, uint32_t port, const uint8_t *mac)
 {
 	struct mt_bound *to = mt_region_push(&x->b->tmp, (void **)&x->v, &x->count, sizeof(*x->v));
 
 	if (!to)
-		return;
+		return NULL;
 	*to = (struct mt_bound){.addr = *a, .port = (uint16_t)port, .has_mac = mac != NULL};
 	if (mac)
 		memcpy(to->mac, mac, sizeof(to->mac));
+	return to;
 }
 
 /* Nobody has listed who lives there: what is called there does, and what says so itself. */
@@ -197,7 +202,7 @@ static void consider(struct bindings *x, const struct mt_addr *a)
 	if (port >= UNCLEAR || !is_of_workloads(&x->n->ports[port]))
 		return;
 	if (!as_written(x->b, &x->n->ports[port])->workloads_set)
-		add(x, a, port, NULL);
+		(void)add(x, a, port, NULL);
 }
 
 static void gather(struct bindings *x)
@@ -209,7 +214,7 @@ static void gather(struct bindings *x)
 		const struct mt_node_port *p = as_written(x->b, &x->n->ports[i]);
 
 		for (uint32_t k = 0; is_of_workloads(&x->n->ports[i]) && k < p->n_workloads; k++)
-			add(x, &p->workloads[k].address, i,
+			(void)add(x, &p->workloads[k].address, i,
 				p->workloads[k].mac_text.s ? p->workloads[k].mac : NULL);
 	}
 	for (uint32_t i = 0; i < entries->n; i++)
@@ -262,17 +267,42 @@ static const char *principal_of(
 	return mt_region_printf(&b->tmp, "%s/ns/%s/sa/%s", domain, e->meta.ns, account);
 }
 
+/* The words of the object: it is what `show workloads` calls the owner. */
+static const char *name_of(struct mt_build *b, const struct mt_workload_entry *e)
+{
+	return mt_region_printf(&b->tmp, "WorkloadEntry %s/%s", e->meta.ns, e->meta.name);
+}
+
+/* Binds the addresses of guests that are not refused, if the node has the port of guests. */
+static void gather_guests(struct bindings *x)
+{
+	const struct mt_guests_found *all = x->b->guests;
+	const char *domains[MT_B_DOMAINS];
+
+	if (!all || !x->n->guests)
+		return;
+	(void)mt_b_trust_domains(x->b, domains);
+	for (uint32_t i = 0; i < all->n; i++) {
+		const struct mt_guest_of *g = &all->v[i];
+		const char *why, *is = principal_of(x->b, g->entry, domains[0], &why);
+
+		for (uint32_t k = 0; !g->refused && k < g->n_addresses; k++) {
+			struct mt_bound *to = add(x, &g->addresses[k], x->n->n_ports, g->mac);
+
+			if (!to)
+				return;
+			to->principal = is;
+			to->by = name_of(x->b, g->entry);
+			to->why = is ? NULL : why;
+		}
+	}
+}
+
 static void note(struct bindings *x, const struct mt_workload_entry *e, const struct mt_bound *at,
 	const char *remedy, const char *why)
 {
 	mt_b_warn(x->b, &e->meta, e->w.address_text.line, "spec.address", remedy,
 		WHOSE_ADDRESS "%s", x->n->ports[at->port].name.s, why);
-}
-
-/* The words of the object: it is what `show workloads` calls the owner. */
-static const char *name_of(struct mt_build *b, const struct mt_workload_entry *e)
-{
-	return mt_region_printf(&b->tmp, "WorkloadEntry %s/%s", e->meta.ns, e->meta.name);
 }
 
 static bool is_listed(const struct mt_node_port *p, const struct mt_addr *a)
@@ -629,7 +659,7 @@ static void own(struct bindings *x, const struct mt_workload_entry *e, const cha
 	char words[512];
 
 	/* A Pod's address is that of another one later. */
-	if (!at || e->w.pod)
+	if (!at || e->w.pod || at->port == x->n->n_ports)
 		return;
 	is = principal_of(x->b, e, domain, &why);
 	if (is_not_given(x, e, at)) {
@@ -761,6 +791,7 @@ void mt_b_bound(struct mt_build *b)
 	if (!mt_b_has_workload_ports(b))
 		return;
 	gather(&x);
+	gather_guests(&x);
 	sort(&x);
 	own_all(&x);
 	look_for_lost(&x);

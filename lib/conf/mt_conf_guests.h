@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The virtual machines of a snapshot: those that the node attaches, and those that documents name
- * and that are refused. Only `show guests` reads the list yet. Control thread.
+ * and that are refused. Control thread.
  */
 #pragma once
 

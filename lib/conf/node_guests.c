@@ -114,18 +114,21 @@ void mt_b_guest_places(struct mt_build *b, mt_b_place_fn *fn)
 
 /* ---- what is reported, and kept -------------------------------------------------------------- */
 
-static void tell_unused(struct mt_build *b, const struct mt_workload_entry *e, const char *why)
+static void tell_unused(
+	struct mt_build *b, const struct mt_workload_entry *e, const char *remedy, const char *why)
 {
-	mt_b_warn(b, &e->meta, line_of(e, MT_GUEST_KEY_SOCKET), ANNOTATIONS,
-		"write a port of the Node for the guest", MT_GUEST_KEY_SOCKET " has no effect: %s",
-		why);
+	mt_b_warn(b, &e->meta, line_of(e, MT_GUEST_KEY_SOCKET), ANNOTATIONS, remedy,
+		MT_GUEST_KEY_SOCKET " has no effect: %s", why);
 }
 
 static void tell(struct mt_build *b, const struct mt_guest_of *g)
 {
+	if (!g->refused && has(g->entry, MT_GUEST_KEY_LIMITS))
+		mt_b_warn(b, &g->entry->meta, line_of(g->entry, MT_GUEST_KEY_LIMITS), ANNOTATIONS,
+			"remove it", MT_GUEST_KEY_LIMITS " has no effect yet");
 	if (!g->refused)
-		tell_unused(b, g->entry, "no guest is connected yet");
-	else if (g->lost)
+		return;
+	if (g->lost)
 		mt_b_dispute(b, &g->entry->meta, g->line, g->path, g->remedy,
 			"the guest is refused: %s", g->refused);
 	else
@@ -167,6 +170,8 @@ static void keep(struct mt_build *b, const struct mt_guests_found *found)
 void mt_b_guests(struct mt_build *b)
 {
 	const struct mt_node *node = b->model->node;
+	/* The networks that the node has; those of the document are for the next start. */
+	const struct mt_node *as = b->conf->started_as ? b->conf->started_as : node;
 	struct mt_guest_rules rules = {
 		.directory = MT_GUESTS_DIRECTORY, .standing = standing_of, .arg = b};
 	const struct mt_workload_entry **v;
@@ -175,13 +180,18 @@ void mt_b_guests(struct mt_build *b)
 	v = node ? candidates(b, &n) : NULL;
 	if (!v)
 		return;
-	if (!node->guests) {
+	if (!as->guests) {
 		for (uint32_t i = 0; i < n; i++)
-			tell_unused(b, v[i], "the Node has no spec.guests");
+			tell_unused(b, v[i],
+				node->guests ? "restart the node"
+					     : "write the guests' networks in the Node's "
+					       "spec.guests",
+				node->guests ? "the node was started without spec.guests"
+					     : "the Node has no spec.guests");
 		return;
 	}
 	rules.node = node->meta.name;
-	rules.guests = node->guests;
+	rules.guests = as->guests;
 	b->guests = mt_region_alloc(&b->tmp, sizeof(*b->guests));
 	if (!b->guests || mt_guests_find(&b->tmp, &rules, v, n, b->guests)) {
 		b->tmp.failed = true;

@@ -333,7 +333,7 @@ struct mt_node {
 	struct mt_node_forwarding *forwarding;
 	uint32_t n_forwarding;
 	struct mt_node_nat *nat;	    /* NULL: not written */
-	struct mt_node_guests *guests;	    /* NULL: not written; nothing uses it yet */
+	struct mt_node_guests *guests;	    /* NULL: not written */
 	struct mt_node_call_limits *limits; /* NULL: not written */
 	struct mt_node_memory memory;
 	struct mt_node_locality locality;
@@ -373,14 +373,20 @@ const struct mt_node_source *mt_node_source_of(const struct mt_node *n, const ch
  * that one's, because its clients follow the owner's routes.
  */
 bool mt_node_is_of_owner(const struct mt_node *n, uint32_t self, const char *ns, size_t len);
+/* The network of spec.guests that contains the address; NULL: none does. */
+const struct mt_guest_network *mt_node_guest_network(
+	const struct mt_node *n, const struct mt_addr *a);
+/* True if the address is the node's own in such a network. */
+bool mt_node_is_gateway(const struct mt_node *n, const struct mt_addr *a);
 /*
- * True if the address belongs to a workload on a port of `side: workloads`. The port's list of
- * workloads has the address; without a list one of the port's networks contains it.
+ * True if the address belongs to a workload on a port of `side: workloads`, or is in a network of
+ * guests. The port's list of workloads has the address; without a list one of the port's networks
+ * contains it.
  */
 bool mt_node_has_workload(const struct mt_node *n, const struct mt_addr *a);
 /*
- * True if a port's network or a route contains the address, and a port has a source address of the
- * same family. True for every address if the node has no ports.
+ * True if a network of guests, a port's network or a route contains the address, and for a route a
+ * port has a source address of the same family. True for every address if the node has no ports.
  */
 bool mt_node_reaches(const struct mt_node *n, const struct mt_addr *a);
 /*

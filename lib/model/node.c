@@ -15,6 +15,25 @@ static bool is_of_a_port(const struct mt_node *n, const struct mt_addr *a)
 	return false;
 }
 
+const struct mt_guest_network *mt_node_guest_network(
+	const struct mt_node *n, const struct mt_addr *a)
+{
+	for (uint32_t i = 0; n->guests && i < n->guests->n_networks; i++) {
+		const struct mt_node_addr *net = &n->guests->networks[i].address;
+
+		if (mt_prefix_contains(&net->addr, net->prefix, a))
+			return &n->guests->networks[i];
+	}
+	return NULL;
+}
+
+bool mt_node_is_gateway(const struct mt_node *n, const struct mt_addr *a)
+{
+	const struct mt_guest_network *w = mt_node_guest_network(n, a);
+
+	return w && mt_addr_eq(&w->address.addr, a);
+}
+
 bool mt_node_answers_names(const struct mt_node *n, const struct mt_addr *a, uint16_t port)
 {
 	const struct mt_node_dns *d = n->dns;
@@ -28,7 +47,7 @@ bool mt_node_answers_names(const struct mt_node *n, const struct mt_addr *a, uin
 	for (uint32_t i = 0; i < d->n_addresses; i++)
 		if (mt_addr_eq(&d->addresses[i].addr, a))
 			return true;
-	return !d->addresses_set && is_of_a_port(n, a);
+	return !d->addresses_set && (is_of_a_port(n, a) || mt_node_is_gateway(n, a));
 }
 
 static bool has_family(const struct mt_node *n, const struct mt_addr *a)
@@ -53,6 +72,8 @@ bool mt_node_reaches(const struct mt_node *n, const struct mt_addr *a)
 		for (uint32_t k = 0; k < n->ports[i].n_addresses; k++)
 			if (is_within(&n->ports[i].addresses[k], a))
 				return true;
+	if (mt_node_guest_network(n, a))
+		return true;
 	for (uint32_t i = 0; i < n->n_routes; i++)
 		if (is_within(&n->routes[i].to, a))
 			return has_family(n, a);
@@ -75,7 +96,7 @@ bool mt_node_has_workload(const struct mt_node *n, const struct mt_addr *a)
 	for (uint32_t i = 0; i < n->n_ports; i++)
 		if (n->ports[i].side.v == MT_SIDE_WORKLOADS && lives_on(&n->ports[i], a))
 			return true;
-	return false;
+	return mt_node_guest_network(n, a) != NULL;
 }
 
 bool mt_node_source_has(const struct mt_node_source *s, const char *ns, size_t len)

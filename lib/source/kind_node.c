@@ -536,10 +536,7 @@ static const struct mt_field node_fields[] = {
 		.help = "nodes of one group with the same documents choose the same endpoint for a "
 			"flow that is forwarded at layer 4; default: the group without a name"},
 	{"guests", MT_F_POINTER, AT(struct mt_node, guests), .sub = &mt_sec_node_guests,
-		.status = MT_S_LATER, .harms = true,
-		.instead = "no guest is connected yet; write a port for each guest",
-		.help = "virtual machines of WorkloadEntries. Not served yet: [write a port]"
-			"(../how-to/guests.md) for each"},
+		.help = "[virtual machines of WorkloadEntries](../how-to/guests.md)"},
 	{"memory", MT_F_OBJECT, AT(struct mt_node, memory), .sub = &memory_section,
 		.help = "packet buffers"},
 	{"locality", MT_F_OBJECT, AT(struct mt_node, locality), .sub = &locality_section,
@@ -648,8 +645,9 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node *node = obj;
 
-	if (node->n_ports > 16)
-		mt_f_error(c, n->line, "16 at most", "too many ports");
+	if (node->n_ports > 16u - (node->guests != NULL))
+		mt_f_error(c, n->line, node->guests ? "15 at most with `guests`" : "16 at most",
+			"too many ports");
 	else
 		check_port_names(c, node);
 	if (node->keepalive.v % 1000) {

@@ -30,10 +30,11 @@ static void read_address(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field network_fields[] = {
-	{"address", MT_F_CUSTOM, .custom = read_address, .required = true, .status = MT_S_KEPT,
+	{"address", MT_F_CUSTOM, .custom = read_address, .required = true,
 		.help = "the node's address with the network's prefix: the guests' gateway and "
 			"name server"},
-	{"nat", MT_F_BOOL, AT(struct mt_guest_network, nat), .status = MT_S_KEPT,
+	{"nat", MT_F_BOOL, AT(struct mt_guest_network, nat), .status = MT_S_LATER, .harms = true,
+		.instead = "guests reach services only",
 		.help = "guests reach other networks with an address of the node; default: false"},
 };
 
@@ -130,18 +131,18 @@ static const char *const default_words[] = {"allow", "deny", NULL};
 
 static const struct mt_field guests_fields[] = {
 	{"networks", MT_F_LIST, AT_LIST(struct mt_node_guests, networks), .sub = &network_section,
-		.required = true, .max = NETWORKS_MAX, .status = MT_S_KEPT,
+		.required = true, .max = NETWORKS_MAX,
 		.help = "networks of guests, at most 16; the address of each guest is in one"},
 	{"default", MT_F_WORD, AT(struct mt_node_guests, by_default), .words = default_words,
-		.status = MT_S_KEPT,
+		.status = MT_S_LATER, .harms = true, .instead = "guests reach services only",
 		.help = "destinations of guests besides services: `allow` (default): all; "
 			"`deny`: none"},
 	{"limits", MT_F_POINTER, AT(struct mt_node_guests, limits), .sub = &limits_section,
-		.status = MT_S_KEPT,
+		.status = MT_S_LATER, .harms = true, .instead = "guests have no limits yet",
 		.help = "limits of each guest; the annotation `meltemi.io/limits` of "
 			"its "
 			"WorkloadEntry replaces them; default: none"},
-	{"mac", MT_F_CUSTOM, .custom = read_mac, .status = MT_S_KEPT,
+	{"mac", MT_F_CUSTOM, .custom = read_mac,
 		.help = "the node's Ethernet address towards guests; default: chosen by the node"},
 };
 

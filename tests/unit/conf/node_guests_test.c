@@ -55,23 +55,26 @@ static const struct {
 	{NODE, "", NULL},
 	{NODE GUEST("shop", "e", "", "10.9.0.11"), "", NULL},
 	{NODE GUEST("shop", "e", "other: text", "10.9.0.11"), "", NULL},
-	{NODE VM("shop", "vm1", "0b", "10.9.0.11"), "shop/vm1 " LIST("0b") " 10.9.0.11",
-		"metadata.annotations: meltemi.io/vhost-user has no effect: no guest is connected "
-		"yet (write a port of the Node for the guest)"},
+	{NODE VM("shop", "vm1", "0b", "10.9.0.11"), "shop/vm1 " LIST("0b") " 10.9.0.11", NULL},
 	{NODE GUEST("shop", "vm1",
 		 SOCKET("0b") ", " MAC("0b") ", meltemi.io/addresses: 'fd00::b,10.9.0.12'",
 		 "10.9.0.11"),
-		"shop/vm1 " LIST("0b") " 10.9.0.11 fd00::b 10.9.0.12", "no guest is connected yet"},
+		"shop/vm1 " LIST("0b") " 10.9.0.11 fd00::b 10.9.0.12", NULL},
 	{NODE GUEST("shop", "vm1", SOCKET("0b") ", " MAC("0b") ", meltemi.io/node: host-1",
 		 "10.9.0.11"),
-		"shop/vm1 " LIST("0b") " 10.9.0.11", "no guest is connected yet"},
+		"shop/vm1 " LIST("0b") " 10.9.0.11", NULL},
+	{NODE GUEST("shop", "vm1", SOCKET("0b") ", " MAC("0b") ", meltemi.io/limits: calls=1/s",
+		 "10.9.0.11"),
+		"shop/vm1 " LIST("0b") " 10.9.0.11",
+		"metadata.annotations: meltemi.io/limits has no effect yet (remove it)"},
 	/* Of another node, and of a node without guests. */
 	{NODE GUEST("shop", "vm1", SOCKET("0b") ", meltemi.io/node: host-2", "10.9.0.11"), "",
 		NULL},
 	{PLAIN GUEST("shop", "vm1", SOCKET("0b") ", meltemi.io/node: host-2", "10.9.0.11"), "",
 		NULL},
 	{PLAIN VM("shop", "vm1", "0b", "10.9.0.11"), "",
-		"meltemi.io/vhost-user has no effect: the Node has no spec.guests"},
+		"meltemi.io/vhost-user has no effect: the Node has no spec.guests (write the "
+		"guests' networks in the Node's spec.guests)"},
 	/* No guest. */
 	{NODE GUEST("shop", "vm1", MAC("0b"), "10.9.0.11"), "",
 		"metadata.annotations: meltemi.io/mac has no effect without meltemi.io/vhost-user "
@@ -134,6 +137,28 @@ static void one_text(void)
 		}
 		unbuild(&b);
 	}
+}
+
+/* Each address of a guest is bound to the port of guests and its card, with one principal. */
+static void bound(void)
+{
+	struct built b = build_text(NULL,
+		NODE GUEST("shop", "vm1",
+			SOCKET("0b") ", " MAC("0b") ", meltemi.io/addresses: 'fd00::b'",
+			"10.9.0.11") GUEST("shop", "vm2", SOCKET("0c"), "10.9.0.12")
+			GUEST("other", "e", "other: text", "10.9.0.11"));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL_FATAL(b.s->n_bound, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct mt_bound *w = &b.s->bound[i];
+
+		CU_ASSERT(w->port == 1 && w->has_mac && w->mac[5] == 0x0b);
+		CU_ASSERT_STRING_EQUAL(w->principal, "cluster.local/ns/shop/sa/buyer");
+		CU_ASSERT_STRING_EQUAL(w->by, "WorkloadEntry shop/vm1");
+		CU_ASSERT(!w->why && !w->disputed && !w->also);
+	}
+	unbuild(&b);
 }
 
 /* A refused guest remains an endpoint of services. */
@@ -215,6 +240,7 @@ static void stays(void)
 
 const struct mt_test node_guests_tests[] = {
 	{"node_guests_one_text", one_text},
+	{"node_guests_bound", bound},
 	{"node_guests_endpoints", endpoints},
 	{"node_guests_two", two_guests},
 	{"node_guests_stay", stays},

@@ -18,9 +18,8 @@ static void test_whole(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(g);
 	CU_ASSERT_EQUAL(l.diags.errors, 0);
 	CU_ASSERT_STRING_EQUAL(first_diag(&l),
-		"5: warning: spec.guests: accepted, not enforced: no guest is "
-		"connected yet; write a port for "
-		"each guest");
+		"9: warning: spec.guests.limits: accepted, not enforced: guests have no limits "
+		"yet");
 	CU_ASSERT_EQUAL_FATAL(g->n_networks, 1);
 	CU_ASSERT(g->networks[0].address.prefix == 24 && !g->networks[0].nat.v);
 	CU_ASSERT_EQUAL(g->by_default.v, MT_GUEST_DEFAULT_DENY);
