@@ -214,6 +214,8 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.clock = &d->clock,
 		.ports = d->ports,
 		.n_ports = d->n_ports,
+		.guests = d->guests.list,
+		.guest_hub = d->guests.hub,
 		.workers = d->workers,
 		.n_workers = d->n_workers,
 		.cores = d->eal.cores,

@@ -36,6 +36,8 @@ static const struct room rooms[] = {
 	{"memory", memory_start, memory_stop, false, EXIT_RUN},
 	/* devices, buffers, queues */
 	{"ports", ports_start, ports_stop, false, EXIT_RUN},
+	/* the port of all virtual machines; they are attached when workers run */
+	{"guests", guests_start, guests_stop, false, EXIT_RUN},
 	/* the eventfd by which workers wake the control thread */
 	{"wake", wake_start, wake_stop, false, EXIT_RUN},
 	/* sockets for DNS; workers get rings to them */

@@ -239,6 +239,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 	while (read(d->ticks, &n, sizeof(n)) > 0)
 		;
 	watch_ports(d, now);
+	guests_turn(d, now);
 	net_reap(d);
 	if (now >= d->second) {
 		mt_clock_sync(&d->clock);

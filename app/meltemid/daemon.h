@@ -18,6 +18,7 @@
 #include "mt_net.h"
 #include "mt_objects.h"
 #include "mt_port_boot.h"
+#include "mt_port_guest_list.h"
 #include "mt_served.h"
 #include "mt_source.h"
 #include "mt_strmap.h"
@@ -26,6 +27,7 @@
 #include "mt_rls_client.h"
 #include "mt_token_pool.h"
 #include "mt_worker.h"
+#include "mt_worker_guests.h"
 #include "mt_xds.h"
 
 #include <sys/socket.h>
@@ -87,6 +89,19 @@ struct mesh_source {
 	struct mt_identity *identity; /* NULL: not configured, or it cannot be read */
 	struct mt_err no_identity;    /* why it cannot be read */
 	uint64_t open_at;	      /* when to try to open it again */
+};
+
+/* Virtual machines of WorkloadEntries (guests.c); all NULL: the Node has no `guests`. */
+struct guests {
+	struct mt_guests *ports;
+	struct mt_guest_hub *hub;
+	struct mt_guest_list *list;
+	struct mt_worker_guests worker;
+	struct mt_pools *pools[MT_WORKERS_MAX];
+	char domain[224];
+	const struct mt_snapshot *seen; /* that `list` follows */
+	uint64_t second;		/* when guests are connected again */
+	bool up[MT_VHOST_MAX];		/* as logged */
 };
 
 /* The socket of the service manager, and what was sent to it (notify.c). */
@@ -247,12 +262,14 @@ struct daemon {
 	uint64_t refresh_told; /* when a refresh was last logged; 0: log the next one */
 
 	/* machine */
+	/* `ports` may have one more: that of all guests (guests.hub), without a place in the Node */
 	uint16_t n_workers, n_ports;
 	struct rte_rcu_qsbr *rcu;
 	struct mt_eal_info eal;
 	struct mt_clock clock;
 	struct mt_steer steer;
 	struct mt_port *ports[MT_PORTS_MAX];
+	struct guests guests;
 	struct mt_l4_health *l4_health;
 	struct mt_l4_limiter *l4_limiter;
 	struct mt_node_limits *node_limits;
@@ -339,6 +356,10 @@ uint64_t buffer_bytes(const struct mt_node *n);
 void ports_stop(struct daemon *d);
 /* Logs why a port without a link has none, if that is known. */
 void port_tell_wait(const struct mt_port *p);
+int guests_start(struct daemon *d, struct mt_err *e);
+void guests_stop(struct daemon *d);
+/* Attaches the guests of the snapshot in force, and connects them; on each tick. */
+void guests_turn(struct daemon *d, uint64_t now);
 int net_start(struct daemon *d, struct mt_err *e);
 void net_stop(struct daemon *d);
 int service_start(struct daemon *d, struct mt_err *e);

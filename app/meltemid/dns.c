@@ -28,6 +28,9 @@ static void gather_addresses(struct daemon *d)
 			if (d->n_dns_addrs < DNS_ADDRS_MAX)
 				d->dns_addrs[d->n_dns_addrs++] =
 					d->node->ports[i].addresses[k].addr;
+	for (uint32_t i = 0; d->node->guests && i < d->node->guests->n_networks; i++)
+		if (!dns->addresses_set && d->n_dns_addrs < DNS_ADDRS_MAX)
+			d->dns_addrs[d->n_dns_addrs++] = d->node->guests->networks[i].address.addr;
 }
 
 static bool allow(struct daemon *d, const struct mt_addr *a, uint8_t bits)
@@ -74,6 +77,10 @@ static void gather_allowed(struct daemon *d)
 		all &= allow(d, &dns->allow[i].addr, dns->allow[i].prefix);
 	for (uint32_t i = 0; i < d->node->n_ports && !dns->allow_set; i++)
 		all &= allow_port(d, &d->node->ports[i]);
+	for (uint32_t i = 0; d->node->guests && !dns->allow_set && i < d->node->guests->n_networks;
+		i++)
+		all &= allow(d, &d->node->guests->networks[i].address.addr,
+			d->node->guests->networks[i].address.prefix);
 	if (!all)
 		mt_log(MT_LOG_WARN, "dns",
 			"the ports have more than %u networks: names are answered for the first "

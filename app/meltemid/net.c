@@ -112,6 +112,20 @@ static int add_addresses(struct daemon *d, struct tables *t, struct mt_err *e)
 	return 0;
 }
 
+/* The port of all guests, which follows the Node's ports. */
+static void add_guests(struct daemon *d, struct tables *t)
+{
+	const struct mt_node_guests *g = d->node->guests;
+
+	if (!d->guests.hub)
+		return;
+	for (uint32_t i = 0; i < g->n_networks; i++)
+		t->addrs[t->c.n_addrs++] = (struct mt_net_addr_conf){
+			g->networks[i].address.addr, g->networks[i].address.prefix, d->n_ports};
+	t->ports[d->n_ports] =
+		(struct mt_net_port_conf){.exception = MT_NET_PORT_NONE, .workloads = true};
+}
+
 static int add_routes(struct daemon *d, struct tables *t, struct mt_err *e)
 {
 	for (uint32_t i = 0; i < d->node->n_routes; i++) {
@@ -151,6 +165,7 @@ static int fill(struct daemon *d, struct tables *t, struct mt_err *e)
 
 	for (uint16_t i = 0; i < d->n_ports; i++)
 		n += d->node->ports[i].n_addresses;
+	n += d->node->guests ? d->node->guests->n_networks : 0;
 	t->addrs = calloc(n, sizeof(*t->addrs));
 	t->routes = calloc(d->node->n_routes + 1, sizeof(*t->routes));
 	t->sources = calloc(d->node->n_source_addresses + 1, sizeof(*t->sources));
@@ -159,6 +174,7 @@ static int fill(struct daemon *d, struct tables *t, struct mt_err *e)
 	rc = mt_kernel_addresses(&t->kernel, e);
 	if (rc == 0)
 		rc = add_addresses(d, t, e);
+	add_guests(d, t);
 	if (rc == 0)
 		rc = add_routes(d, t, e);
 	if (rc == 0)
@@ -205,7 +221,8 @@ int net_start(struct daemon *d, struct mt_err *e)
 	uint64_t key[2];
 	int rc;
 
-	d->net = mt_net_create(d->ports, d->n_ports, d->n_workers, &d->steer);
+	d->net = mt_net_create(d->ports, (uint16_t)(d->n_ports + (d->guests.hub != NULL)),
+		d->n_workers, &d->steer);
 	if (!d->net)
 		return mt_err(e, -ENOMEM, "no memory for neighbours and routes");
 	mt_rand_secret(key, sizeof(key));
@@ -253,7 +270,7 @@ bool net_is_port_address(const struct daemon *d, const struct mt_addr *a)
 		for (uint32_t k = 0; k < d->node->ports[i].n_addresses; k++)
 			if (mt_addr_eq(&d->node->ports[i].addresses[k].addr, a))
 				return true;
-	return false;
+	return mt_node_is_gateway(d->node, a);
 }
 
 struct net_leaving {

@@ -225,6 +225,18 @@ static bool same_nat(const struct mt_node_nat *a, const struct mt_node_nat *b)
 	       same_addrs(a->addresses, a->n_addresses, b->addresses, b->n_addresses);
 }
 
+/* Of what the ports of guests are made from. */
+static bool same_guests(const struct mt_node_guests *a, const struct mt_node_guests *b)
+{
+	if (!a || !b)
+		return a == b;
+	for (uint32_t i = 0; i < a->n_networks && a->n_networks == b->n_networks; i++)
+		if (!mt_addr_eq(&a->networks[i].address.addr, &b->networks[i].address.addr) ||
+			a->networks[i].address.prefix != b->networks[i].address.prefix)
+			return false;
+	return a->n_networks == b->n_networks && same_text(a->mac_text, b->mac_text);
+}
+
 uint32_t lease_of(const struct mt_node *n)
 {
 	return n->limits && n->limits->lease.set ? n->limits->lease.v : 1;
@@ -258,6 +270,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 			b->n_source_addresses),
 		"spec.sourceAddresses");
 	add(&l, same_nat(a->nat, b->nat), "spec.nat");
+	add(&l, same_guests(a->guests, b->guests), "spec.guests");
 	add(&l, a->flows.v == b->flows.v, "spec.flows");
 	add(&l, keys_of(a) == keys_of(b), "spec.limits.keys");
 	add(&l, lease_of(a) == lease_of(b), "spec.limits.lease");

@@ -97,7 +97,7 @@ static const char *names(uint64_t rights, char buf[128])
  */
 static uint64_t of_sockets(const struct daemon *d)
 {
-	bool connects = d->node->identity && d->node->identity->sds.s;
+	bool connects = d->node->guests || (d->node->identity && d->node->identity->sds.s);
 
 	for (uint32_t i = 0; i < d->node->n_identities; i++)
 		connects |= d->node->identities[i].sds.s != NULL;

@@ -141,6 +141,7 @@ int workers_start(struct daemon *d, struct mt_err *e)
 			.n_ports = d->n_ports,
 			.steer = &d->steer,
 			.net = d->net,
+			.guests = d->guests.hub ? &d->guests.worker : NULL,
 			.pools = &d->pools[i],
 			.tcp = &tcp,
 			.proxy = &proxy,

@@ -21,6 +21,8 @@
 #include "mt_xds.h"
 
 struct mt_who;
+struct mt_guest_hub;
+struct mt_guest_list;
 struct mt_history;
 struct mt_tls_pool;
 
@@ -132,6 +134,8 @@ struct mt_ctl_env {
 	const struct mt_clock *clock; /* NULL: time is the `now` of mt_ctl_turn() */
 	struct mt_port *const *ports;
 	uint16_t n_ports;
+	const struct mt_guest_list *guests; /* NULL: the node has no port of guests */
+	const struct mt_guest_hub *guest_hub;
 	struct mt_worker *const *workers;
 	uint16_t n_workers;
 	const uint16_t *cores;	       /* [n_workers], or NULL */

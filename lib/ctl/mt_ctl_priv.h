@@ -661,6 +661,9 @@ struct mt_ctl {
 	char reload_words[512];
 };
 
+/* Name of a port of the node, by its index; "guests" for that of all guests. */
+const char *mt_ctl_port_name(const struct mt_ctl *c, uint16_t port);
+
 static inline struct mt_snapshot *mt_ctl_snapshot(const struct mt_ctl *c)
 {
 	return c->env.conf ? mt_conf_current(c->env.conf) : NULL;

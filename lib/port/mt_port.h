@@ -156,6 +156,9 @@ const char *mt_port_gone_remedy(enum mt_port_gone gone);
 
 /* Why the port has no link, written to `buf`, and the remedy; `wait` is not NOT. Control thread. */
 const char *mt_port_wait_str(const struct mt_port *p, char buf[MT_PORT_WAIT_LEN]);
+/* The same for a port that connects to this socket. */
+const char *mt_socket_wait_str(
+	enum mt_port_wait wait, const char *path, char buf[MT_PORT_WAIT_LEN]);
 const char *mt_port_wait_remedy(enum mt_port_wait wait);
 
 /* Sum of one counter over the port's workers; control thread. */

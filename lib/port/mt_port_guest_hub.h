@@ -11,8 +11,7 @@
  * full queue delays no frame of another.
  *
  * The control thread replaces the table as a whole while workers run. Before a number gets
- * another guest, the caller removes the guest that has it from the table, and waits. Nothing
- * calls this yet.
+ * another guest, the caller removes the guest that has it from the table, and waits.
  */
 #pragma once
 

@@ -3,7 +3,7 @@
  * The guests that the control thread has attached (mt_port_guests.h), kept equal to a list that
  * changes while workers run. Each guest has the lowest free number, and keeps it and its port as
  * long as its name and socket stay. If a port cannot be opened, the next second tries again, and
- * the other guests are attached. Nothing calls this yet. Control thread.
+ * the other guests are attached. Control thread.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ports of guests that a node has now: the order in which its workers receive from them, and
- * which worker sends to them. Nothing calls this yet.
+ * which worker sends to them.
  *
  * The control thread attaches and detaches ports while workers run. Each receive queue has one
  * worker (mt_vhost_owner()). A worker keeps two lists of its queues: busy ones, which had packets

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ports of guests that come and go, by DPDK's vhost library. Each connects to the socket of one
- * hypervisor, and copies frames from and to the guest's memory. Nothing calls this yet: the guests
- * of a Node's ports use DPDK's ethdev driver, which permits 32 devices.
+ * hypervisor, and copies frames from and to the guest's memory. The guests of a Node's own ports
+ * use DPDK's ethdev driver, which permits 32 devices.
  *
  * Only the library reads guest memory, and it copies, so a guest cannot change a frame after a
  * check. Threads:

@@ -255,10 +255,15 @@ enum mt_port_wait mt_socket_wait(const char *path)
 
 const char *mt_port_wait_str(const struct mt_port *p, char buf[MT_PORT_WAIT_LEN])
 {
-	const char *path = mt_container_of(p, const struct mt_ethdev, port)->awaited;
+	return mt_socket_wait_str(
+		p->wait, mt_container_of(p, const struct mt_ethdev, port)->awaited, buf);
+}
+
+const char *mt_socket_wait_str(enum mt_port_wait wait, const char *path, char buf[MT_PORT_WAIT_LEN])
+{
 	char dir[sizeof(((struct end *)0)->path)];
 
-	switch (p->wait) {
+	switch (wait) {
 	case MT_PORT_WAITS_DIRECTORY:
 		snprintf(buf, MT_PORT_WAIT_LEN, "directory %s does not exist",
 			directory_of(path, dir));

@@ -146,12 +146,18 @@ json_t *mt_show_workloads(struct mt_ctl *c, const struct mt_request *r)
 			rte_ether_format_addr(
 				mac, sizeof(mac), (const struct rte_ether_addr *)b->mac);
 		mt_json_add(list, MT_M("address", mt_addr_str(&b->addr, addr)),
-			MT_M("port", b->port < c->env.n_ports ? c->env.ports[b->port]->name : "?"),
-			MT_M("mac", mt_json_known(mac)),
+			MT_M("port", mt_ctl_port_name(c, b->port)), MT_M("mac", mt_json_known(mac)),
 			MT_M("principal", mt_json_known(b->principal)),
 			MT_M("by", mt_json_known(b->by)), MT_M("reason", mt_json_known(b->why)));
 	}
 	return mt_json_object(MT_M("workloads", list));
+}
+
+const char *mt_ctl_port_name(const struct mt_ctl *c, uint16_t port)
+{
+	if (port < c->env.n_ports)
+		return c->env.ports[port]->name;
+	return c->env.guest_hub && port == c->env.n_ports ? "guests" : "?";
 }
 
 json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r)
@@ -162,7 +168,7 @@ json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r)
 
 	while (c->env.net && mt_net_neigh_next(c->env.net, &idx, &info)) {
 		char mac[RTE_ETHER_ADDR_FMT_SIZE], addr[MT_ADDR_STRLEN];
-		const char *port = info.port < c->env.n_ports ? c->env.ports[info.port]->name : "?";
+		const char *port = mt_ctl_port_name(c, info.port);
 
 		rte_ether_format_addr(mac, sizeof(mac), &info.mac);
 		mt_json_add(list, MT_M("address", mt_addr_str(&info.addr, addr)),

@@ -228,8 +228,7 @@ static void tell_bound(struct explain *x)
 
 	if (!b)
 		return;
-	snprintf(text, sizeof(text), "by port %.31s: %.400s",
-		b->port < x->c->env.n_ports ? x->c->env.ports[b->port]->name : "?",
+	snprintf(text, sizeof(text), "by port %.31s: %.400s", mt_ctl_port_name(x->c, b->port),
 		b->principal ? b->principal : b->why);
 	mt_json_set(x->out, MT_M("caller", text));
 }

@@ -70,7 +70,8 @@ static void test_rows(void)
 		{"mac", {"52:54:00:09:00:0B", NULL, NULL}},
 		{"socket", {"/run/meltemi-guests/a.sock", "/run/meltemi-guests/a.sock",
 				   "/run/meltemi-guests/a.sock"}},
-		{"reason", {"no guest is connected yet",
+		{"dropped", {NULL, NULL, NULL}},
+		{"reason", {"the node was started without spec.guests",
 				   "WorkloadEntry shop/vm1 already has socket "
 				   "/run/meltemi-guests/a.sock (give each guest its own)",
 				   "it has no meltemi.io/mac (write the Ethernet address of the "
