@@ -19,6 +19,7 @@ struct finder {
 	const struct mt_guest_rules *rules;
 	struct mt_strmap claims; /* struct mt_guest_of's entry by "socket PATH", "mac MAC", ... */
 	uint32_t accepted;
+	struct mt_strmap of_namespace; /* numbers of accepted guests, as pointers */
 	int rc;
 };
 
@@ -255,6 +256,35 @@ static uint32_t claim_line(const struct mt_guest_of *g, uint32_t i)
 	return i == 2 || !kv ? g->entry->w.address_text.line : kv->origin.line;
 }
 
+static uintptr_t number_in(const struct finder *f, const char *ns)
+{
+	return (uintptr_t)mt_strmap_get(&f->of_namespace, ns);
+}
+
+/* One author of a limited source cannot take the places of all others. */
+static void find_place(struct finder *f, struct mt_guest_of *g)
+{
+	const struct mt_meta *meta = &g->entry->meta;
+
+	if (f->accepted == MT_GUESTS_MAX)
+		refuse(f, g, ADDRESSES, meta->origin.line, "remove some",
+			"the node has %u guests already", MT_GUESTS_MAX);
+	else if (f->rules->is_limited && number_in(f, meta->ns) >= MT_GUESTS_OF_NAMESPACE &&
+		 f->rules->is_limited(f->rules->arg, g->entry))
+		refuse(f, g, ADDRESSES, meta->origin.line,
+			"remove some, or write it in a source without namespaces",
+			"namespace %.64s has %u guests already", meta->ns, MT_GUESTS_OF_NAMESPACE);
+}
+
+static void count_in(struct finder *f, const struct mt_guest_of *g)
+{
+	const char *ns = g->entry->meta.ns;
+
+	f->accepted++;
+	if (mt_strmap_put(&f->of_namespace, ns, (void *)(number_in(f, ns) + 1), NULL))
+		f->rc = -ENOMEM;
+}
+
 static void claim_all(struct finder *f, struct mt_guest_of *g)
 {
 	char key[MT_GUEST_CLAIM_MAX];
@@ -269,12 +299,11 @@ static void claim_all(struct finder *f, struct mt_guest_of *g)
 			"give each guest its own", "WorkloadEntry %.64s/%.64s already has %s",
 			has->meta.ns, has->meta.name, key);
 	}
-	if (!g->refused && f->accepted == MT_GUESTS_MAX)
-		refuse(f, g, ADDRESSES, g->entry->meta.origin.line, "remove some",
-			"the node has %u guests already", MT_GUESTS_MAX);
+	if (!g->refused)
+		find_place(f, g);
 	if (g->refused || f->rc)
 		return;
-	f->accepted++;
+	count_in(f, g);
 	for (uint32_t i = 0; mt_guest_claim(g, i, key); i++) {
 		char *kept = mt_region_strdup(f->r, key);
 
@@ -371,5 +400,6 @@ int mt_guests_find(struct mt_region *r, const struct mt_guest_rules *rules,
 	if (!f.rc)
 		decide_claims(&f, out);
 	mt_strmap_fini(&f.claims);
+	mt_strmap_fini(&f.of_namespace);
 	return f.rc;
 }

@@ -14,6 +14,7 @@
 #include "mt_model_guest.h"
 
 #define MT_GUESTS_MAX	       512u
+#define MT_GUESTS_OF_NAMESPACE 128u /* from here on, none of a limited source is added */
 #define MT_GUESTS_DIRECTORY    "/run/meltemi-guests" /* of hypervisors' sockets */
 #define MT_GUEST_ADDRESSES_MAX 8u		     /* of one guest */
 #define MT_GUEST_SOCKET_BYTES  107u /* of a path; struct sockaddr_un has no room for more */
@@ -27,6 +28,8 @@ struct mt_guest_rules {
 	 * better. NULL: all are equal.
 	 */
 	unsigned int (*standing)(void *arg, const struct mt_workload_entry *e, const char *claim);
+	/* True for an entry of a source that is limited to namespaces. NULL: there is none. */
+	bool (*is_limited)(void *arg, const struct mt_workload_entry *e);
 	void *arg;
 };
 

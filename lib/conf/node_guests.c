@@ -100,6 +100,13 @@ static unsigned int standing_of(void *arg, const struct mt_workload_entry *e, co
 	return c;
 }
 
+static bool is_limited(void *arg, const struct mt_workload_entry *e)
+{
+	const struct mt_build *b = arg;
+
+	return mt_model_is_limited(b->model, &e->meta);
+}
+
 void mt_b_guest_places(struct mt_build *b, mt_b_place_fn *fn)
 {
 	char claim[MT_GUEST_CLAIM_MAX];
@@ -172,8 +179,10 @@ void mt_b_guests(struct mt_build *b)
 	const struct mt_node *node = b->model->node;
 	/* The networks that the node has; those of the document are for the next start. */
 	const struct mt_node *as = b->conf->started_as ? b->conf->started_as : node;
-	struct mt_guest_rules rules = {
-		.directory = MT_GUESTS_DIRECTORY, .standing = standing_of, .arg = b};
+	struct mt_guest_rules rules = {.directory = MT_GUESTS_DIRECTORY,
+		.standing = standing_of,
+		.is_limited = is_limited,
+		.arg = b};
 	const struct mt_workload_entry **v;
 	uint32_t n = 0;
 

@@ -266,6 +266,12 @@ static void test_standing(void)
 	}
 }
 
+static bool is_of_shop(void *arg, const struct mt_workload_entry *e)
+{
+	(void)arg;
+	return strcmp(e->meta.ns, "shop") == 0;
+}
+
 static void test_many(void)
 {
 	static char names[ENTRIES][16], sockets[ENTRIES][40], macs[ENTRIES][20],
@@ -283,6 +289,16 @@ static void test_many(void)
 	refused(MT_GUESTS_MAX - 1, NULL);
 	refused(MT_GUESTS_MAX, "the node has 512 guests already");
 	CU_ASSERT_STRING_EQUAL(found.v[77].entry->meta.name, "vm77");
+	/* A limited source has some of them in each of its namespaces; other sources have the rest. */
+	rules.is_limited = is_of_shop;
+	find(ENTRIES, ENTRIES - MT_GUESTS_OF_NAMESPACE);
+	refused(MT_GUESTS_OF_NAMESPACE - 1, NULL);
+	refused(MT_GUESTS_OF_NAMESPACE, "namespace shop has 128 guests already");
+	for (uint32_t i = 0; i < 200; i++)
+		entries[ENTRIES - 1 - i].meta.ns = "bank";
+	find(ENTRIES, ENTRIES - 200 - MT_GUESTS_OF_NAMESPACE);
+	refused(ENTRIES - 201, "namespace shop has 128 guests already");
+	refused(ENTRIES - 200, NULL);
 	/* Without memory. */
 	mt_region_fini(&region);
 	mt_region_init(&region, 4096);
