@@ -17,7 +17,7 @@ LOOK_TWICE, TOO_LONG = 500, 800
 
 # Rooms that run per packet, and the calls that would break design §4 and §2 there.
 HOT_ROOMS = ("base", "observe", "buf", "steer", "net", "l4", "stream", "tls", "tcp", "balance", "codec", "route", "cel", "accesslog", "keyed", "filter", "upstream",
-             "proxy", "worker")
+             "proxy", "worker", "forward")
 FORBIDDEN = set("""malloc calloc realloc free rte_malloc rte_zmalloc printf fprintf puts mt_log write read open close mmap
     clock_gettime gettimeofday time nanosleep usleep getrandom rand random pthread_mutex_lock pthread_spin_lock""".split())
 MISSING = []  # tools without which something is not looked at
@@ -38,6 +38,7 @@ COLD = {
     "observe/observe_capture.c": "the control thread makes and frees captures",
     "observe/observe_trace.c": "the control thread makes and frees traces",
     "steer/steer_steer.c": "boot",
+    "forward/forward_routes.c": "the control thread replaces tables",
     "balance/balance_maglev.c": "compiles configuration",
     "balance/balance_maglev_share.c": "compiles configuration",
     "balance/balance_ring.c": "compiles configuration",
