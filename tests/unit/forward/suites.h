@@ -3,4 +3,4 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test routes_tests[];
+extern const struct mt_test packet_tests[], routes_tests[];
