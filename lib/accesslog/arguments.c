@@ -299,7 +299,7 @@ static bool time_format(struct mt_alog_maker *m, const struct mt_alog_operator *
 	return why ? mt_alog_fail(m, use->where, "%s: %s", op->name, why) : mt_alog_no_memory(m);
 }
 
-/* TRACE_ID and SPAN_ID come from metadata that clients send. */
+/* TRACE_ID and SPAN_ID of calls without spans come from metadata that clients send. */
 static bool add_trace_keys(struct mt_alog_maker *m)
 {
 	for (uint32_t i = 0; i < MT_SPAN_KEYS; i++) {

@@ -10,11 +10,27 @@ static struct mt_slice slice(const char *p, uint16_t len)
 				      : (struct mt_slice){(const uint8_t *)p, len};
 }
 
-static void set_trace(struct mt_alog_made *made, struct mt_alog_record *to)
+/* The trace and span of an entry with spans. Without spans, those that the client names. */
+static bool read_trace(
+	const struct mt_alog_entry *from, const struct mt_alog_record *r, struct mt_span *s)
+{
+	struct mt_alog_spans own;
+
+	if (!from->spans)
+		return r->n_named && mt_alog_trace(r->named, r->n_named, s);
+	mt_alog_entry_spans(from, &own);
+	*s = (struct mt_span){.len = own.trace_len, .has_id = true};
+	memcpy(s->trace, own.trace, sizeof(s->trace));
+	memcpy(s->id, own.call, sizeof(s->id));
+	return true;
+}
+
+static void set_trace(
+	const struct mt_alog_entry *from, struct mt_alog_made *made, struct mt_alog_record *to)
 {
 	struct mt_span s;
 
-	if (!mt_alog_trace(to->named, to->n_named, &s))
+	if (!read_trace(from, to, &s))
 		return;
 	mt_alog_set_text(to, MT_ALOG_TRACE_ID, mt_span_hex(s.trace, s.len, made->trace));
 	if (s.has_id)
@@ -119,7 +135,6 @@ void mt_alog_entry_view(
 			mt_alog_texts_len(from->interface_len, from->method_len, from->reason_len)};
 
 	mt_alog_parts_view(&parts, made->named, to);
-	if (to->n_named)
-		set_trace(made, to);
+	set_trace(from, made, to);
 	set_stream_id(from, made->name, to);
 }

@@ -123,6 +123,34 @@ static void traces(void)
 		"4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba902b7\n");
 }
 
+/* An entry with spans has their trace, and the span of the call, also if the client names others. */
+static void own_traces(void)
+{
+	static uint64_t bytes[(sizeof(struct mt_alog_entry) + 2 * MT_ALOG_KEPT) / 8];
+	struct mt_alog_entry *e = (struct mt_alog_entry *)(void *)bytes;
+	struct mt_alog_spans s = {.trace_len = MT_TRACE_ID, .has_parent = true};
+	struct mt_alog_made made;
+	struct mt_alog_record r;
+
+	memset(s.trace, 0x11, sizeof(s.trace));
+	memset(s.parent, 0x22, sizeof(s.parent));
+	memset(s.call, 0x33, sizeof(s.call));
+	e->interface_len = e->method_len = MT_ALOG_NO_TEXT;
+	e->spans = MT_ALOG_SPAN_CALL;
+	for (int named = 0; named < 2; named++) {
+		if (named)
+			CU_ASSERT_TRUE(keep((uint8_t *)e->texts, &e->kept_len, MT_ALOG_REQUEST,
+				"traceparent",
+				"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+		memcpy((char *)e + mt_alog_entry_size(e->interface_len, e->method_len,
+					   e->reason_len, e->kept_len),
+			&s, sizeof(s));
+		mt_alog_entry_view(e, &made, &r);
+		CU_ASSERT_STRING_EQUAL(line_of("%TRACE_ID% %SPAN_ID%", MT_ALOG_TEXT, false, &r),
+			"11111111111111111111111111111111 3333333333333333\n");
+	}
+}
+
 const struct mt_test kept_tests[] = {{"blocks of metadata", blocks},
 	{"full blocks of metadata", full_blocks}, {"metadata in lines", in_lines},
-	{"traces in lines", traces}, {0}};
+	{"traces in lines", traces}, {"traces of spans in lines", own_traces}, {0}};
