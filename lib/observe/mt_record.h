@@ -43,7 +43,7 @@ struct mt_record {
 	 * the end of a filter's wait at the reply.
 	 */
 	uint64_t answer_us;
-	struct mt_span span; /* trace that the client named; len 0: none, or not read */
+	struct mt_span span; /* of the call, or what the client named; len 0: none, or not read */
 };
 
 /* Copies a name: at most `room` bytes, followed by MT_CUT if it was longer. */

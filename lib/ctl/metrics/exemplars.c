@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Exemplars of latency: single calls that workers kept (lib/observe/exemplar.c), shown with the
- * histogram buckets that count them. If a call's client named no trace, its exemplar has the
+ * histogram buckets that count them. If a call has no trace, its exemplar has the
  * exchange's name, by which `trace` and `show slow` list the call.
  */
 #include "mt_ctl_metrics_priv.h"

@@ -220,6 +220,21 @@ static void fill_ends(const struct mt_proxy *p, const struct mt_exchange *ex, st
 	}
 }
 
+/* Of a traced call its own span. Otherwise what a sampled call's client names. */
+static struct mt_span span_of(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	const struct mt_tracing_context *c;
+	struct mt_span s;
+
+	if (mt_likely(!ex->traced))
+		return ex->span;
+	c = &mt_exchange_side(p, ex)->context;
+	s = (struct mt_span){.len = c->trace_len, .has_id = true, .sampling = MT_SPAN_SAMPLED};
+	memcpy(s.trace, c->trace, sizeof(s.trace));
+	memcpy(s.id, c->span, sizeof(s.id));
+	return s;
+}
+
 static void fill(const struct mt_proxy *p, const struct mt_exchange *ex, struct mt_record *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -229,7 +244,7 @@ static void fill(const struct mt_proxy *p, const struct mt_exchange *ex, struct 
 	r->tries = ex->tries;
 	r->bytes_in = ex->msg.len;
 	r->bytes_out = ex->attempt.reply_len;
-	r->span = ex->span;
+	r->span = span_of(p, ex);
 	r->workload = ex->attempt.workload;
 	r->caller = ex->caller;
 	fill_times(p, ex, r);

@@ -431,6 +431,40 @@ static void test_sent(void)
 		check_sent(i & 1, i & 2);
 }
 
+/* The exemplar of a call has its own span, whether its client names a trace or none. */
+static void check_exemplar(bool named)
+{
+	const struct mt_exemplars *x;
+	struct mt_exemplar e = {0};
+	struct mt_span sent;
+	bool found = false;
+
+	traced_start(100, MT_TRACING_W3C, false);
+	mt_proxy_set_sampling(lab.p, MT_EXEMPLAR_MS);
+	if (named)
+		SEND({"traceparent", SAMPLED}, {"path", "p"});
+	else
+		SEND({"path", "p"});
+	reply_to(scene_connected_server(0));
+	sent = parent();
+	x = mt_proxy_exemplars(lab.p, traced_service(DUBBO)->index);
+	for (uint32_t i = 0; i < MT_EXEMPLARS && !found; i++)
+		found = mt_exemplar_read(x, i, &e);
+	CU_ASSERT_TRUE_FATAL(found);
+	CU_ASSERT_EQUAL(e.span.len, MT_TRACE_ID);
+	CU_ASSERT_TRUE(e.span.has_id);
+	CU_ASSERT_TRUE(same(e.span.trace, sent.trace, MT_TRACE_ID));
+	CU_ASSERT_TRUE(same(e.span.id, sent.id, MT_SPAN_ID));
+	CU_ASSERT_EQUAL(is_trace(&e.span, TRACE), named);
+	traced_stop();
+}
+
+static void test_exemplars(void)
+{
+	check_exemplar(false);
+	check_exemplar(true);
+}
+
 /* Metadata that tags name is kept, although the call has no line. */
 static void test_metadata(void)
 {
@@ -664,4 +698,5 @@ const struct mt_test context_tests[] = {{"calls that are not traced", test_uncha
 	{"metadata for tags of spans", test_metadata}, {"spans that are not sent", test_not_sent},
 	{"spans of failed attempts", test_failed}, {"spans of refused calls", test_refused},
 	{"a damaged image", test_damaged}, {"keys that a route sets", test_route_sets},
-	{"no room for a context", test_no_room}, {"mirrored copies", test_mirror}, {0}};
+	{"no room for a context", test_no_room}, {"mirrored copies", test_mirror},
+	{"exemplars of traced calls", test_exemplars}, {0}};
