@@ -57,7 +57,8 @@ const struct mt_command mt_commands_show[] = {
 			   "server_us reply_us ended",
 		.help = "the slowest calls of the last minutes, with the time of each phase",
 		.more = "The 16 slowest of each worker, of this minute and the one before it. An "
-			"expression selects among them (`method=sayHello status!=ok`).",
+			"expression selects among them (`method=sayHello status!=ok`). `wide` adds "
+			"the client, and `trace`: the trace id of a traced call.",
 		.offer = mt_offer_slow,
 		.selects = true,
 		.run = mt_show_slow},

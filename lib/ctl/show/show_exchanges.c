@@ -176,8 +176,12 @@ void mt_offer_exchanges(struct mt_ctl *c, const struct mt_request *r, struct mt_
 
 static void add_slow(json_t *list, const struct mt_select_row *r)
 {
+	const struct mt_span *s = &r->call.span;
+	char trace[2 * MT_TRACE_ID + 1];
 	json_t *row = add_call(list, r, true);
 
+	mt_json_set(row,
+		MT_M("trace", mt_json_known(s->len ? mt_span_hex(s->trace, s->len, trace) : NULL)));
 	mt_set_time(row, "ended", (int64_t)((r->call.wall + r->call.took) / MT_MSEC));
 }
 

@@ -84,8 +84,8 @@ def ask(lab, attachments, name="traceparent"):
     return None if value == "-" else value
 
 
-def joined(lab, receiver):
-    """The tree of a sampled call."""
+def joined(lab, daemon, receiver):
+    """The tree of a sampled call, the first one. `show slow` names its trace."""
     got = ask(lab, {"traceparent": f"00-{TRACE}-{SENDER}-01"}).split("-")
     equal((got[0], got[1], got[3]), ("00", TRACE, "01"), "the context at the server")
     within(10, lambda: len(of_trace(receiver, TRACE)) == 2, "both spans arrive", step=0.2)
@@ -104,6 +104,8 @@ def joined(lab, receiver):
     equal(times, sorted(times), "the attempt is within the call")
     resource = {a["key"]: a["value"]["stringValue"] for a in receiver.messages()[0]["resourceSpans"][0]["resource"]["attributes"]}
     equal((resource["service.name"], resource["service.instance.id"]), ("meltemi", lab.id), "resource")
+    equal([row["trace"] for row in daemon.show("slow")["slow"]], [TRACE], "the trace of a slow call")
+    check(TRACE in daemon.shell("show", "slow", "wide"), "its trace in text")
 
 
 def shares(lab, daemon, receiver):
@@ -294,7 +296,7 @@ def body():
         daemon.start()
         try:
             receiver.start()
-            joined(lab, receiver)
+            joined(lab, daemon, receiver)
             shares(lab, daemon, receiver)
             tagged(lab, daemon, receiver)
             hangs(lab, daemon, receiver)
