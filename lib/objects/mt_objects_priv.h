@@ -41,7 +41,7 @@ struct mt_kept {
 	 * read, or hold what cannot be used.
 	 */
 	struct mt_objects secrets;
-	struct mt_strmap secret_of; /* those of `secrets` by mt_object_key() */
+	struct mt_strmap secret_of; /* those that are not forgotten, by mt_object_key() */
 };
 
 /*

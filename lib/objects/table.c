@@ -279,6 +279,7 @@ static void add_absent(
 {
 	struct search s = {.t = t, .r = r};
 	struct mt_kept_one *one;
+	struct mt_object *o;
 	uint32_t pos = 0, n = t->n;
 
 	if (!r->n_partial)
@@ -289,12 +290,11 @@ static void add_absent(
 	while ((one = mt_strmap_next(&kept->all, &pos, NULL)) != NULL)
 		if (is_absent(&s, one->key, one->file))
 			add_absent_row(&s, mt_kept_absent_good(one, r), one->file);
-	for (uint32_t i = 0; i < kept->secrets.n; i++) {
-		struct mt_object *o = kept->secrets.v[i];
-
+	/* Those of `secrets` that were not forgotten. */
+	pos = 0;
+	while ((o = mt_strmap_next(&kept->secret_of, &pos, NULL)) != NULL)
 		if (is_absent(&s, mt_object_key(o), o->origin.file))
 			add_absent_row(&s, o, o->origin.file);
-	}
 	mt_strmap_fini(&s.here);
 	mt_order_rows(t);
 }

@@ -680,6 +680,34 @@ static void a_misspelled_source(bool again)
 	scene_end(&sc);
 }
 
+/* A Secret that was forgotten is not in use any more, though its directory cannot be read. */
+static void a_forgotten_secret(void)
+{
+	struct scene sc;
+	char path[64];
+
+	scene_begin(&sc);
+	snprintf(path, sizeof(path), "%s/one", sc.dir);
+	CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
+	scene_write(&sc, "one/a.yaml", SECRET);
+	name_sources(&sc, "one", NULL);
+	next_node(&sc, false);
+	CU_ASSERT_PTR_NOT_NULL(scene_row(&sc, "Secret", "pair"));
+	name_sources(&sc, "onez", NULL);
+	next_node(&sc, false);
+	IS_STATUS(&sc, "Secret", "pair", "last-good");
+	CU_ASSERT_TRUE(mt_kept_forget(sc.kept, "Secret", "x", "pair"));
+	for (int i = 0; i < 2; i++) {
+		next_node(&sc, false);
+		IS_STATUS(&sc, "Secret", "pair", "");
+	}
+	CU_ASSERT_FALSE(mt_kept_forget(sc.kept, "Secret", "x", "pair"));
+	name_sources(&sc, "one", NULL);
+	next_node(&sc, false);
+	CU_ASSERT_PTR_NOT_NULL(scene_row(&sc, "Secret", "pair"));
+	scene_end(&sc);
+}
+
 static void misspelled_sources(void)
 {
 	a_misspelled_source(false);
@@ -757,6 +785,7 @@ const struct mt_test held_tests[] = {
 	{"refused_later", refused_later},
 	{"all_that_there_was", all_that_there_was},
 	{"misspelled_sources", misspelled_sources},
+	{"a_forgotten_secret", a_forgotten_secret},
 	{"a_misspelled_mesh_config", a_misspelled_mesh_config},
 	{"the_file_stays_small", the_file_stays_small},
 	{0},
