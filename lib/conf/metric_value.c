@@ -65,10 +65,18 @@ struct mt_cel *mt_metric_value_new(const char *text, struct mt_err *e)
 {
 	struct mt_cel *cel = mt_cel_new(text, strlen(text), &attributes, e);
 
-	if (!cel || is_shown(mt_cel_result(cel)))
+	if (!cel)
+		return NULL;
+	if (!is_shown(mt_cel_result(cel)))
+		(void)mt_err(e, -EINVAL,
+			"column 1: the value is of type %s; make a text of it by string()",
+			mt_cel_type_str(mt_cel_result(cel)));
+	else if (mt_cel_steps(cel) > MT_METRIC_STEPS)
+		(void)mt_err(e, -E2BIG,
+			"column 1: the expression has %u instructions, and at most %u are allowed",
+			mt_cel_steps(cel), MT_METRIC_STEPS);
+	else
 		return cel;
-	(void)mt_err(e, -EINVAL, "column 1: the value is of type %s; make a text of it by string()",
-		mt_cel_type_str(mt_cel_result(cel)));
 	mt_cel_free(cel);
 	return NULL;
 }

@@ -10,6 +10,11 @@
 #include "mt_peer.h"
 
 #define MT_METRIC_VALUE 256 /* bytes; longer ones are cut */
+/*
+ * Most instructions of CEL in an expression, which each scrape evaluates for each series. With 32
+ * long ones, an author of one namespace could hold the control thread for a second.
+ */
+#define MT_METRIC_STEPS 128u
 
 /* The workloads of a series, as its labels destination_* and source_* show them. */
 struct mt_metric_peers {

@@ -20,6 +20,7 @@
 	"TCP}]}\n"
 
 #define LABELS(tags) TELEMETRY("a", "x", "{metrics: [{overrides: [{tagOverrides: {" tags "}}]}]}")
+#define EIGHT	     "'a'+'a'+'a'+'a'+'a'+'a'+'a'+'a'"
 
 struct row {
 	const char *kind, *text, *status, *said; /* of "a": part of its reason, or of its note */
@@ -68,6 +69,14 @@ static const struct row rows[] = {
 		"here"},
 	{"Telemetry", LABELS("a: {value: \"['a']\"}"), "in-force-with-notes",
 		"the value is of type list"},
+	{"Telemetry",
+		LABELS("a: {value: \"" EIGHT "+" EIGHT "+" EIGHT "+" EIGHT "+" EIGHT "+" EIGHT
+		       "+" EIGHT "+" EIGHT "\"}"),
+		"in-force", ""},
+	{"Telemetry",
+		LABELS("a: {value: \"" EIGHT "+" EIGHT "+" EIGHT "+" EIGHT "+" EIGHT "+" EIGHT
+		       "+" EIGHT "+" EIGHT "+" EIGHT "\"}"),
+		"in-force-with-notes", "and at most 128 are allowed"},
 	{"Telemetry", LABELS("a: {value: ''}"), "refused", "has no value"},
 	{"Telemetry", LABELS("a: {operation: UPSERT}"), "refused", "has no value"},
 	{"Telemetry", LABELS("a: {operation: REMOVE, value: \"'a'\"}"), "refused",
