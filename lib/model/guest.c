@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PACKET_MIN 28u /* bytes of the smallest IP packet with a transport header */
+#define REASON_MAX 192
 
 static int hex_of(char c)
 {
@@ -74,6 +75,15 @@ static const struct limit {
 	{"calls", offsetof(struct mt_guest_limits, calls), 1, true},
 };
 
+/* A text that is read. */
+struct reader {
+	const char *text;
+	struct mt_guest_limits *out;
+	char *why;
+	size_t size;			      /* of `why` */
+	size_t columns[MT_ARRAY_LEN(limits)]; /* of each limit that was read, from 1 on */
+};
+
 static const struct limit *find(const char *name, size_t len)
 {
 	for (size_t i = 0; i < MT_ARRAY_LEN(limits); i++)
@@ -94,73 +104,94 @@ static bool parse_value(const struct limit *l, const char *text, size_t len, uin
 	return used && used == len && n >= l->min && n <= UINT32_MAX;
 }
 
-/* Reads "NAME=VALUE". */
-static const char *read_item(const char *item, size_t len, uint32_t line,
-	struct mt_guest_limits *out, char *why, size_t size)
+/* Reads "NAME=VALUE", and notes the column of its limit. */
+static bool read_item(struct reader *r, const char *item, size_t len, uint32_t line)
 {
 	const char *is = memchr(item, '=', len);
 	size_t name = is ? (size_t)(is - item) : len;
+	size_t column = (size_t)(item - r->text) + 1;
 	const struct limit *l = find(item, name);
 	struct mt_num *to;
 	uint32_t v = 0;
 
 	if (!l || !is) {
-		snprintf(why, size,
-			"\"%.*s\" is not one of packets=N/s, bytes=N/s, "
+		snprintf(r->why, r->size,
+			"column %zu: \"%.*s\" is not one of packets=N/s, bytes=N/s, "
 			"newConnections=N/s, connections=N, calls=N/s",
-			(int)MT_MIN(len, 64u), item);
-		return why;
+			column, (int)MT_MIN(len, 64u), item);
+		return false;
 	}
 	if (!parse_value(l, is + 1, len - name - 1, &v)) {
-		snprintf(why, size, "\"%.*s\" is not %s from %u to 4294967295%s",
-			(int)MT_MIN(len, 64u), item, l->rate ? "a rate" : "a number", l->min,
-			l->rate ? " with /s" : "");
-		return why;
+		snprintf(r->why, r->size, "column %zu: \"%.*s\" is not %s from %u to 4294967295%s",
+			column + name + 1, (int)MT_MIN(len, 64u), item,
+			l->rate ? "a rate" : "a number", l->min, l->rate ? " with /s" : "");
+		return false;
 	}
-	to = (struct mt_num *)((char *)out + l->at);
+	to = (struct mt_num *)((char *)r->out + l->at);
 	if (to->set) {
-		snprintf(why, size, "%s is written twice", l->name);
-		return why;
+		snprintf(r->why, r->size, "column %zu: %s is written twice", column, l->name);
+		return false;
 	}
 	*to = (struct mt_num){v, line, true};
-	return NULL;
+	r->columns[l - limits] = column;
+	return true;
 }
 
-const char *mt_guest_limits_parse(
-	const char *text, uint32_t line, struct mt_guest_limits *out, char *why, size_t size)
-{
-	*out = (struct mt_guest_limits){.origin.line = line};
-	for (;;) {
-		size_t len;
-		const char *wrong;
-
-		text += strspn(text, " ");
-		len = strcspn(text, ",");
-		wrong = read_item(text, len, line, out, why, size);
-		if (wrong)
-			return wrong;
-		text += len;
-		if (!*text)
-			return mt_guest_limits_wrong(out, why, size);
-		text++;
-	}
-}
-
-const char *mt_guest_limits_wrong(const struct mt_guest_limits *l, char *why, size_t size)
+/* Writes the reason why one of the limits has no effect. Returns that limit; NULL: all have one. */
+static const struct mt_num *find_useless(const struct mt_guest_limits *l, char *why, size_t size)
 {
 	if (l->new_connections.set && l->packets.set && l->new_connections.v > l->packets.v) {
 		snprintf(why, size,
 			"newConnections=%u/s has no effect, because each has a packet, and packets "
 			"is %u/s",
 			l->new_connections.v, l->packets.v);
-		return why;
+		return &l->new_connections;
 	}
 	if (l->packets.set && l->bytes.set && (uint64_t)l->packets.v * PACKET_MIN > l->bytes.v) {
 		snprintf(why, size,
 			"packets=%u/s has no effect, because packets have at least %u bytes, and "
 			"bytes is %u/s",
 			l->packets.v, PACKET_MIN, l->bytes.v);
-		return why;
+		return &l->packets;
 	}
 	return NULL;
+}
+
+/* Checks the limits together. */
+static const char *check(const struct reader *r)
+{
+	char reason[REASON_MAX];
+	const struct mt_num *useless = find_useless(r->out, reason, sizeof(reason));
+
+	if (!useless)
+		return NULL;
+	for (size_t i = 0; i < MT_ARRAY_LEN(limits); i++)
+		if ((const char *)useless == (const char *)r->out + limits[i].at)
+			snprintf(r->why, r->size, "column %zu: %s", r->columns[i], reason);
+	return r->why;
+}
+
+const char *mt_guest_limits_parse(
+	const char *text, uint32_t line, struct mt_guest_limits *out, char *why, size_t size)
+{
+	struct reader r = {.text = text, .out = out, .why = why, .size = size};
+
+	*out = (struct mt_guest_limits){.origin.line = line};
+	for (;;) {
+		size_t len;
+
+		text += strspn(text, " ");
+		len = strcspn(text, ",");
+		if (!read_item(&r, text, len, line))
+			return why;
+		text += len;
+		if (!*text)
+			return check(&r);
+		text++;
+	}
+}
+
+const char *mt_guest_limits_wrong(const struct mt_guest_limits *l, char *why, size_t size)
+{
+	return find_useless(l, why, size) ? why : NULL;
 }

@@ -59,7 +59,8 @@ int mt_rate_parse(const char *text, size_t len, uint32_t *v);
 
 /*
  * Parses one or more of "packets=N/s,bytes=N/s,newConnections=N/s,connections=N,calls=N/s". Blanks
- * may follow commas. Returns NULL, or the reason why the text is invalid, which is in `why`.
+ * may follow commas. Returns NULL, or the reason why the text is invalid, with its column, which is
+ * in `why`.
  */
 const char *mt_guest_limits_parse(
 	const char *text, uint32_t line, struct mt_guest_limits *out, char *why, size_t size);

@@ -175,7 +175,7 @@ static void test_annotations(void)
 			"it has more than 8 addresses"},
 		{"10.9.0.11", SOCKET("1"), MAC("b"), MT_GUEST_KEY_LIMITS, "calls=0/s",
 			MT_GUEST_KEY_LIMITS
-			": \"calls=0/s\" is not a rate from 1 to 4294967295 with /s"},
+			": column 7: \"calls=0/s\" is not a rate from 1 to 4294967295 with /s"},
 	};
 
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(rows); i++) {

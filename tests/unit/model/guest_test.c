@@ -63,29 +63,34 @@ static void limits(void)
 		const char *text, *wrong;
 	} rows[] = {
 		{"packets=1/s", NULL},
-		{"", "\"\"" FORMS},
-		{",", "\"\"" FORMS},
-		{"packets=1/s,", "\"\"" FORMS},
-		{"packets", "\"packets\"" FORMS},
-		{"packets =1/s", "\"packets =1/s\"" FORMS},
-		{"Packets=1/s", "\"Packets=1/s\"" FORMS},
-		{"packet=1/s", "\"packet=1/s\"" FORMS},
-		{"packets=", "\"packets=\" is not a rate from 1 to 4294967295 with /s"},
-		{"packets=5", "\"packets=5\" is not a rate from 1 to 4294967295 with /s"},
-		{"calls=4294967296/s",
-			"\"calls=4294967296/s\" is not a rate from 1 to 4294967295 with /s"},
-		{"bytes=9999/s", "\"bytes=9999/s\" is not a rate from 10000 to 4294967295 with /s"},
-		{"connections=0", "\"connections=0\" is not a number from 1 to 4294967295"},
-		{"connections=5/s", "\"connections=5/s\" is not a number from 1 to 4294967295"},
-		{"connections=4294967296",
-			"\"connections=4294967296\" is not a number from 1 to 4294967295"},
-		{"calls=1/s,calls=1/s", "calls is written twice"},
+		{"", "column 1: \"\"" FORMS},
+		{",", "column 1: \"\"" FORMS},
+		{"packets=1/s,", "column 13: \"\"" FORMS},
+		{"packets=1/s,  packets", "column 15: \"packets\"" FORMS},
+		{"packets", "column 1: \"packets\"" FORMS},
+		{"packets =1/s", "column 1: \"packets =1/s\"" FORMS},
+		{"Packets=1/s", "column 1: \"Packets=1/s\"" FORMS},
+		{"packet=1/s", "column 1: \"packet=1/s\"" FORMS},
+		{"packets=", "column 9: \"packets=\" is not a rate from 1 to 4294967295 with /s"},
+		{"packets=5", "column 9: \"packets=5\" is not a rate from 1 to 4294967295 with /s"},
+		{"calls=4294967296/s", "column 7: \"calls=4294967296/s\" is not a rate from 1 to "
+				       "4294967295 with /s"},
+		{"bytes=9999/s", "column 7: \"bytes=9999/s\" is not a rate from 10000 to "
+				 "4294967295 with /s"},
+		{"connections=0",
+			"column 13: \"connections=0\" is not a number from 1 to 4294967295"},
+		{"connections=5/s",
+			"column 13: \"connections=5/s\" is not a number from 1 to 4294967295"},
+		{"connections=4294967296", "column 13: \"connections=4294967296\" is not a number "
+					   "from 1 to 4294967295"},
+		{"calls=1/s,calls=1/s", "column 11: calls is written twice"},
 		{"packets=10/s,newConnections=11/s",
-			"newConnections=11/s has no effect, because each has a packet, and packets "
+			"column 14: newConnections=11/s has no effect, because each has a packet, "
+			"and packets "
 			"is 10/s"},
-		{"packets=1000/s,bytes=27999/s",
-			"packets=1000/s has no effect, because packets have at least 28 bytes, and "
-			"bytes is 27999/s"},
+		{"packets=1000/s,bytes=27999/s", "column 1: packets=1000/s has no effect, because "
+						 "packets have at least 28 bytes, and "
+						 "bytes is 27999/s"},
 		{"packets=1000/s,bytes=28000/s,newConnections=1000/s", NULL},
 	};
 	struct mt_guest_limits l;
