@@ -13,6 +13,7 @@
 #include "mt_conf_policy_priv.h"
 #include "mt_conf_telemetry_priv.h"
 #include "mt_istio_metrics.h"
+#include "mt_meant.h"
 #include "mt_metric_value.h"
 #include "mt_secret_hash.h"
 
@@ -111,12 +112,30 @@ static void forget(struct work *w, const char *name, uint16_t bits)
 	w->n = kept;
 }
 
+/*
+ * True for a value of destination_service by an author of some namespaces. Hosts are unique, so
+ * a service with its own host adds to no series of another one.
+ */
+static bool is_of_others(struct mt_build *b, const struct mt_meta *by,
+	const struct mt_tag_override *t, const char *value)
+{
+	if (!value || strcmp(t->name.s, "destination_service") != 0 ||
+		!mt_model_is_limited(b->model, by))
+		return false;
+	if (mt_b_tracing_first(b, t))
+		mt_b_warn(b, by, t->name.line, TAGS,
+			"remove it, or write it in a source without namespaces",
+			"label destination_service is not changed: calls could count as those of "
+			"another service");
+	return true;
+}
+
 static void put(
 	struct work *w, const struct mt_meta *by, const struct mt_tag_override *t, uint16_t bits)
 {
 	const char *value = t->operation.v == OP_REMOVE ? NULL : t->value.s;
 
-	if (!bits || (value && !is_good(w->b, by, t)))
+	if (!bits || is_of_others(w->b, by, t, value) || (value && !is_good(w->b, by, t)))
 		return;
 	forget(w, t->name.s, bits);
 	for (uint32_t i = 0; i < w->n; i++)

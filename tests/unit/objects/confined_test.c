@@ -467,6 +467,42 @@ static void a_mistake_of_an_owner(void)
 	}
 }
 
+#define LABEL(tag)                                                                                 \
+	"apiVersion: telemetry.istio.io/v1\nkind: Telemetry\n"                                     \
+	"metadata: {name: l, namespace: a}\nspec:\n"                                               \
+	"  metrics: [{overrides: [{tagOverrides: {" tag "}}]}]\n"
+
+/* Calls of one namespace do not count as those of another one. */
+static void labels_of_others(void)
+{
+	static const struct {
+		const char *file, *text, *status;
+	} rows[] = {
+		{"all/team/l.yaml", LABEL("destination_service: {value: \"'s.b'\"}"),
+			"in-force-with-notes"},
+		{"all/team/l.yaml", LABEL("destination_service: {operation: REMOVE}"), "in-force"},
+		{"all/team/l.yaml", LABEL("team: {value: \"'a'\"}"), "in-force"},
+		{"all/l.yaml", LABEL("destination_service: {value: \"'s.b'\"}"), "in-force"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		const struct mt_object_row *row;
+		struct scene sc;
+
+		begin(&sc, NODE(OTHERS ", " TEAM));
+		scene_write(&sc, rows[i].file, rows[i].text);
+		scene_load_node(&sc);
+		IS_STATUS(&sc, "Telemetry", "l", rows[i].status);
+		row = scene_row(&sc, "Telemetry", "l");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+		CU_ASSERT_EQUAL(row->n_notes, i == 0);
+		if (row->n_notes)
+			CU_ASSERT_PTR_NOT_NULL(
+				strstr(row->notes[0].text, "destination_service is not changed"));
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test confined_tests[] = {
 	{"confined_sources", confined_sources},
 	{"namespaces_of_a_source", namespaces_of_a_source},
@@ -478,5 +514,6 @@ const struct mt_test confined_tests[] = {
 	{"last_good_versions", last_good_versions},
 	{"a_new_limit_of_a_last_good_version", a_new_limit_of_a_last_good_version},
 	{"a_mistake_of_an_owner", a_mistake_of_an_owner},
+	{"labels_of_others", labels_of_others},
 	{0},
 };
