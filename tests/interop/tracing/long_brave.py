@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
 
-from traced import MESH, SESSION, Host, agent, built, call, play, spans_of, traces, tree  # noqa: E402, I001
+from traced import MESH, PATIENT, SESSION, Host, agent, built, call, play, spans_of, traces, tree  # noqa: E402, I001
 import environment  # noqa: E402
 from collector import Receiver  # noqa: E402
 from meltemi_lab import Lab, check, equal, main, within  # noqa: E402
@@ -80,7 +80,7 @@ def body():
         daemon.write("mesh.yaml", MESH)
         daemon.write("fast.yaml", service(*FAST, PORT, "tcp-metaprotocol-dubbo", [(lab.server(2), PORT, {})]))
         daemon.write("mixed.yaml", service(*MIXED, PORT, "tcp-metaprotocol-dubbo", [(lab.server(n), PORT, {}) for n in (1, 2)]))
-        daemon.write("balancer.yaml", subsets(MIXED[0], (), "simple: ROUND_ROBIN"))
+        daemon.write("balancer.yaml", subsets(MIXED[0], (), PATIENT))
         retries = f"retries: {{attempts: {MOST - 1}, retryOn: reset, perTryTimeout: {TRY_MS}ms}}"
         daemon.write("rules.yaml", virtual_service(MIXED[0], rule(MIXED[0], retries)))
         node = Receiver(daemon, environment.otlp(), "spans")

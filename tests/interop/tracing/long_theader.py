@@ -15,7 +15,7 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
 
-from traced import MESH, call, spans_of, traces, tree  # noqa: E402, I001
+from traced import MESH, PATIENT, call, spans_of, traces, tree  # noqa: E402, I001
 import environment  # noqa: E402
 from collector import Receiver  # noqa: E402
 from meltemi_lab import Lab, check, equal, main, within  # noqa: E402
@@ -27,7 +27,7 @@ from thrift.transport import THeaderTransport, TTransport  # noqa: E402
 
 HOST, VIP, PORT = "calc.test", "240.240.8.1", 9090
 CALLS, MOST = 20, 3  # attempts
-TRY_MS, SLOW = 500, 2.5  # of an attempt; seconds of a slow reply
+TRY_MS, SLOW = 500, 1  # of an attempt; seconds of a slow reply
 RULES = virtual_service(HOST, rule(HOST, f"retries: {{attempts: {MOST - 1}, retryOn: reset, perTryTimeout: {TRY_MS}ms}}"))
 ALL = """apiVersion: telemetry.istio.io/v1
 kind: Telemetry
@@ -152,7 +152,7 @@ def body():
     servers = Servers()
     with Lab(servers=2) as lab, lab.listening("server1", PORT, servers.handler(1)), lab.listening("server2", PORT, servers.handler(2)):
         daemon = lab.meltemi()
-        for name, text in (("mesh", MESH), ("telemetry", ALL), ("rules", RULES), ("balancer", subsets(HOST, (), "simple: ROUND_ROBIN")),
+        for name, text in (("mesh", MESH), ("telemetry", ALL), ("rules", RULES), ("balancer", subsets(HOST, (), PATIENT)),
                            ("calc", service(HOST, VIP, PORT, "tcp-metaprotocol-thrift", [(lab.server(n), PORT, {}) for n in (1, 2)]))):
             daemon.write(f"{name}.yaml", text)
         node = Receiver(daemon, environment.otlp(), "spans")

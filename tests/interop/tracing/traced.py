@@ -18,6 +18,8 @@ from collector import PORTS, Receiver  # noqa: E402
 from meltemi_lab import TESTS, Skip, equal  # noqa: E402
 from meltemi_lab.paths import INTEROP  # noqa: E402
 
+# A balancer that gives each server its turn, also one whose calls time out.
+PATIENT = "simple: ROUND_ROBIN\n    outlierDetection: {consecutive5xxErrors: 1000}"
 AGENT = ("io.opentelemetry.javaagent", "opentelemetry-javaagent", "2.10.0")
 MESH = f"""apiVersion: v1
 kind: ConfigMap
