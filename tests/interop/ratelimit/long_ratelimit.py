@@ -146,6 +146,7 @@ def exact(labs, servers):
     if HOUR - time.time() % HOUR < 120:
         time.sleep(HOUR - time.time() % HOUR + 1)
     reports = [client.result() for client in [calls(lab, connections=4, outstanding=8, count=RULE) for lab in labs]]
+    print(f"{NODES} nodes, {RULE * NODES} calls: at the servers {[len(server.calls) for server in servers]}", flush=True)
     equal(sum(len(server.calls) for server in servers), RULE, "calls at the servers")
     equal(sum(report["answered"] for report in reports), RULE, "calls that were answered")
     equal({words for report in reports for words in report.get("error_samples", ())}, {REFUSED}, "errors of the others")
@@ -157,6 +158,7 @@ def few_queries(labs, daemons):
     reports = [client.result() for client in [calls(lab, count=1000, outstanding=4, rate=500) for lab in labs]]
     for daemon, report, waited in zip(daemons, reports, before, strict=True):
         n = daemon.counters()["filter_global_waited"] - waited
+        print(f"over the limit: {n} queries about {report['failed']} calls in {report['seconds']} s", flush=True)
         equal(report["answered"], 0, "calls that were answered")
         check(n <= 50 * WORKERS * (report["seconds"] + 1), f"{n} queries in {report['seconds']} s")
 
