@@ -12,9 +12,10 @@ import sys
 
 SKIPPED = 77
 COMMON = ("--hugepages", "off", "--samples", "1", "--exchanges", "4000", "--turn-ns", "20000", "--json")
-DUBBO, THRIFT, TCP = ("--codec", "dubbo", "--conns", "16", "--outstanding", "8"), ("--codec", "thrift", "--conns", "16"), ("--codec", "tcp", "--conns", "16")
+DUBBO, THRIFT, TCP = (("--codec", codec, "--conns", "16") for codec in ("dubbo", "thrift", "tcp"))
+SHARED = (*DUBBO, "--outstanding", "8")
 ALL = ("--log-metadata", "--traced", "all", "--keyed")
-CASES = ((*DUBBO, *ALL), (*DUBBO, "--log-full", "--keyed", "--churn"), (*DUBBO, "--access-log", "--retries", "2", "--traced", "no"),
+CASES = ((*SHARED, *ALL), (*DUBBO, "--log-full", "--keyed", "--churn"), (*SHARED, "--access-log", "--retries", "2", "--traced", "no"),
          (*THRIFT, "--multiplexing", *ALL), (*TCP, "--access-log", "--churn"))
 # What the program must find, and its words.
 FOUND = {"memory": "allocates", "lock": "pthread_mutex_lock", "call": "makes system call"}
