@@ -29,9 +29,9 @@ LINT = {"lint/debian": DAEMON, "lint/folders": ("lib/libmt_proxy.a",), "lint/met
 # and the CPU time of a thread, which the use of the caches by other programs of the host doubles.
 ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|retries/test_dubbo|tls/test_bogo$)|smoke/control_turns_are_short$")
 
-# The instruction counts of single operations and of forwarded packets, and whether these are right. All other benches rotate, because
-# they take 20 to 120 s of a core.
-GATE_BENCHES = ("l4_bench", "l4_cost", "micro")
+# The instruction counts of single operations and of forwarded packets, whether these are right, and what workers must not call. All other
+# benches rotate, because they take 20 to 120 s of a core.
+GATE_BENCHES = ("l4_bench", "l4_cost", "micro", "worker_trap")
 
 # Libraries with unit tests that run threads, and a part of the names of these tests, or their suite (empty: all); several with | between.
 THREADED = {"accesslog": "", "export": "", "filter": "", "identity": "read elsewhere", "jwt": "all slots", "keyed": "threads", "net": "",
