@@ -16,7 +16,7 @@ SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_cl
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
              "LSAN_OPTIONS": f"suppressions='{TESTS}/leaks.supp':print_suppressions=0"}
 DAEMON = ("app/meltemid/meltemid", "app/meltemi/meltemi")
-LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/impair", "tests/smoke/libslow_disk.so",
+LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/guest", "tests/smoke/impair", "tests/smoke/libslow_disk.so",
        "tests/interop/xds/xds_probe", "tests/interop/tls/tls_peer", "tests/interop/authz/authz_judge")
 SIM, MESHSIM, TCPSCRIPT, DIFFERENTIAL = ("tests/sim/sim", "tests/meshsim/meshsim", "tests/tcpscript/run", "tests/differential/run")
 CONNTRACK = "tests/conntrack/run"
